@@ -1,1 +1,5 @@
 //! Hallpass: sessions you can trust, JWTs you can take back, in one binary.
+
+pub mod clock;
+pub mod entropy;
+pub mod model;
