@@ -106,6 +106,8 @@ pub struct AppId(String);
 
 impl AppId {
     pub const LENGTH_MAX: usize = 32;
+    /// The appliance's own cookies go by these names.
+    const RESERVED: [&str; 3] = ["device", "form", "code"];
 
     pub fn as_str(&self) -> &str {
         &self.0
@@ -128,11 +130,7 @@ impl FromStr for AppId {
             && text
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(BadId)
-        }
+        if fits && !Self::RESERVED.contains(&text) { Ok(Self(text.to_owned())) } else { Err(BadId) }
     }
 }
 
@@ -185,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_app_id_is_a_short_slug() {
-        for bad in ["", "1a", "-a", "A", "a_b", "a.b", "ä", &"a".repeat(33)] {
+        for bad in ["", "device", "1a", "-a", "A", "a_b", "a.b", "ä", &"a".repeat(33)] {
             assert_eq!(bad.parse::<AppId>(), Err(BadId), "{bad}");
         }
         assert_eq!("my-app-2".parse::<AppId>().unwrap().padded()[..8], *b"my-app-2");
