@@ -1,0 +1,110 @@
+//! The witness beside the store: how far it had come when it was last synced. Never ahead of the data.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+const SLOT_BYTES: usize = 512;
+const MAGIC: &[u8; 16] = b"hallpass-sidecar";
+/// Magic, format, store id, generation, sequence, audit head.
+const BODY_BYTES: usize = 16 + 1 + 16 + 8 + 8 + 32;
+
+/// What a slot says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Witness {
+    pub store_id: [u8; 16],
+    pub generation: u64,
+    pub sequence: u64,
+}
+
+/// Two slots, used in turn: a torn write spoils one and leaves the other.
+pub struct Sidecar {
+    file: File,
+    next_slot: u64,
+}
+
+impl Sidecar {
+    /// The newest witness, or `None` where there is no such file. A file without a valid slot is an error.
+    pub fn read(path: &Path) -> io::Result<Option<Witness>> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let newest = bytes.chunks(SLOT_BYTES).filter_map(decode).max_by_key(|witness| witness.sequence);
+        newest.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "neither slot is valid"))
+    }
+
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let slots = std::fs::read(path)?;
+        // The first write must not hit the newest slot.
+        let newest = slots.chunks(SLOT_BYTES).map(decode).enumerate().max_by_key(|(_, w)| w.map(|w| w.sequence));
+        Ok(Self { file, next_slot: newest.map_or(0, |(slot, _)| (slot as u64 + 1) % 2) })
+    }
+
+    /// Notes how far the synced store has come, and syncs.
+    pub fn write(&mut self, witness: Witness) -> io::Result<()> {
+        self.file.write_all_at(&encode(witness), self.next_slot * SLOT_BYTES as u64)?;
+        self.file.sync_data()?;
+        self.next_slot = 1 - self.next_slot;
+        Ok(())
+    }
+}
+
+fn encode(witness: Witness) -> [u8; SLOT_BYTES] {
+    let mut body = Vec::with_capacity(BODY_BYTES);
+    body.extend_from_slice(MAGIC);
+    body.push(1);
+    body.extend_from_slice(&witness.store_id);
+    body.extend_from_slice(&witness.generation.to_be_bytes());
+    body.extend_from_slice(&witness.sequence.to_be_bytes());
+    // The audit chain's head has its place here.
+    body.extend_from_slice(&[0; 32]);
+    let mut slot = [0; SLOT_BYTES];
+    slot[..BODY_BYTES].copy_from_slice(&body);
+    slot[BODY_BYTES..BODY_BYTES + 32].copy_from_slice(digest(&SHA256, &body).as_ref());
+    slot
+}
+
+fn decode(slot: &[u8]) -> Option<Witness> {
+    let (body, check) = slot.get(..BODY_BYTES + 32)?.split_at(BODY_BYTES);
+    if digest(&SHA256, body).as_ref() != check || !body.starts_with(MAGIC) || body[16] != 1 {
+        return None;
+    }
+    let number = |at: usize| body[at..at + 8].try_into().map(u64::from_be_bytes).ok();
+    Some(Witness { store_id: body[17..33].try_into().ok()?, generation: number(33)?, sequence: number(41)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn witness(sequence: u64) -> Witness {
+        Witness { store_id: [7; 16], generation: 1, sequence }
+    }
+
+    #[test]
+    fn a_torn_slot_leaves_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sidecar");
+        assert_eq!(Sidecar::read(&path).unwrap(), None);
+        let mut sidecar = Sidecar::open(&path).unwrap();
+        for sequence in 1..=5 {
+            sidecar.write(witness(sequence)).unwrap();
+            assert_eq!(Sidecar::read(&path).unwrap(), Some(witness(sequence)));
+        }
+        // Opened again, the next write goes to the older slot.
+        let mut sidecar = Sidecar::open(&path).unwrap();
+        sidecar.write(witness(6)).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let torn = bytes.chunks(SLOT_BYTES).position(|slot| decode(slot) == Some(witness(6))).unwrap();
+        bytes[torn * SLOT_BYTES + 40] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(Sidecar::read(&path).unwrap(), Some(witness(5)));
+        std::fs::write(&path, [0; 1024]).unwrap();
+        assert!(Sidecar::read(&path).is_err());
+    }
+}
