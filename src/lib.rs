@@ -1,5 +1,6 @@
 //! Hallpass: sessions you can trust, JWTs you can take back, in one binary.
 
+pub mod auth;
 pub mod clock;
 pub mod entropy;
 pub mod model;

@@ -1,0 +1,210 @@
+//! What is done in the background: last-seen times, unfinished jobs, and the sweep of the expired.
+
+use crate::auth::refusal::Verdict;
+use crate::auth::Auth;
+use crate::model::job::{Job, SessionFilter, Work};
+use crate::model::key::{KeyRecord, KeyState};
+use crate::model::session::{Ended, EndedReason, Session};
+use crate::model::time::{HOUR_MS, MINUTE_MS};
+use crate::model::{SecretId, Time};
+use crate::store::session::kept_until;
+use crate::store::sweep::{Due, DueRecord};
+use crate::store::tables::Seen;
+use crate::store::{Batch, Outcome, Row};
+
+/// How much is done in one batch or read in one slice.
+const SLICE: usize = 100;
+const SEEN_SLICE: usize = 500;
+
+impl Auth {
+    /// One round. Call it once a minute, when woken, and once more at the end.
+    ///
+    /// # Errors
+    /// When the store fails; the next round goes on where this one stopped.
+    pub async fn keep_house(&self) -> Verdict<()> {
+        self.write_seen().await?;
+        for row in self.store.jobs().await? {
+            self.run_job(row.value).await?;
+        }
+        self.sweep().await?;
+        self.throttle.sweep(self.clock.now());
+        Ok(())
+    }
+
+    /// Waits until a verb has left work behind.
+    pub async fn until_woken(&self) {
+        self.work_waiting.notified().await;
+    }
+
+    pub(crate) fn wake_housekeeping(&self) {
+        self.work_waiting.notify_one();
+    }
+
+    /// The job is in the store: housekeeping finds it there.
+    pub(crate) fn note_job(&self, _committed: Job) {
+        self.wake_housekeeping();
+    }
+
+    pub(crate) fn note_secret_use(&self, id: SecretId) {
+        self.secrets_used.lock().insert(id, self.clock.now());
+    }
+
+    /// Writes when sessions and secrets were last used.
+    ///
+    /// # Errors
+    /// When the store fails: then these times are lost, and sessions look idle a minute earlier.
+    pub async fn write_seen(&self) -> Verdict<()> {
+        loop {
+            let sessions = self.store.mirror().take_seen(SEEN_SLICE);
+            let secrets = std::mem::take(&mut *self.secrets_used.lock());
+            if sessions.is_empty() && secrets.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::new();
+            for (id, at) in sessions {
+                batch.put(id.as_bytes(), &Seen { at });
+            }
+            for (id, at) in secrets.into_iter().take(SEEN_SLICE) {
+                batch.put(id.as_bytes(), &Seen { at });
+            }
+            self.store.commit(batch).await?;
+        }
+    }
+
+    /// Carries a job to its end, in slices; its record goes with the last of them. Answers how many it ended.
+    pub(crate) async fn run_job(&self, job: Job) -> Verdict<usize> {
+        let mut count = 0;
+        let mut cursor = job.cursor;
+        let filter = match &job.work {
+            Work::EndOfUser { user, .. } => SessionFilter { user: Some(*user), ..SessionFilter::default() },
+            Work::EndMatching { filter, .. } => filter.clone(),
+        };
+        loop {
+            let (rows, next) = self.store.session_rows(&filter, cursor, SLICE).await?;
+            for row in &rows {
+                if concerns(&job, &row.value) {
+                    count += usize::from(self.end_for_job(&job, row).await?);
+                }
+            }
+            match next {
+                Some(next) => cursor = Some(next),
+                None => break,
+            }
+            let mut batch = Batch::new();
+            batch.put(&job.id, &Job { cursor, ..job.clone() });
+            self.store.commit(batch).await?;
+        }
+        let mut batch = Batch::new();
+        batch.remove::<Job>(&job.id);
+        self.store.commit(batch).await?;
+        Ok(count)
+    }
+
+    async fn end_for_job(&self, job: &Job, row: &Row<Session>) -> Verdict<bool> {
+        match &job.work {
+            Work::EndMatching { .. } => self.end_session(&row.value.id, None, EndedReason::Revoked, job.by, "").await,
+            Work::EndOfUser { reason, .. } => {
+                // The epoch has ended it already: only the record is marked, nothing new is blacklisted.
+                let mut batch = Batch::new();
+                batch.end_session(row, Ended { at: job.at, reason: *reason, by: job.by });
+                self.put_one_less(&mut batch, row).await?;
+                // A conflict means that it was ended or re-opened meanwhile.
+                Ok(self.store.commit(batch).await? != Outcome::Conflict)
+            }
+        }
+    }
+
+    /// Ends what is over and forgets what was kept long enough. A check never relies on it.
+    async fn sweep(&self) -> Verdict<()> {
+        loop {
+            let now = self.clock.now();
+            let due = self.store.due(now, SLICE).await?;
+            let done = due.len() < SLICE;
+            for due in due {
+                let batch = self.sweep_one(&due, now).await?;
+                // A conflict means that the record has just changed: the next round looks again.
+                let _: Outcome = self.store.commit(batch).await?;
+            }
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn sweep_one(&self, due: &Due, now: Time) -> Verdict<Batch> {
+        let mut batch = Batch::new();
+        match &due.record {
+            DueRecord::Gone => _ = batch.settle(due),
+            DueRecord::Session(row) => self.sweep_session(&mut batch, due, row, now).await?,
+            DueRecord::Credential(row) => {
+                let session = self.store.row::<Session>(&row.value.session()).await?;
+                match session.filter(|session| now < session.value.ends_at) {
+                    Some(session) => _ = batch.refile(due, session.value.ends_at),
+                    None => _ = batch.settle(due).remove_row(row),
+                }
+            }
+            DueRecord::Blacklist(row) if row.value.until <= now => _ = batch.settle(due).remove_row(row),
+            DueRecord::Blacklist(row) => _ = batch.refile(due, row.value.until),
+            DueRecord::Code(row) => _ = batch.settle(due).remove_row(row),
+            DueRecord::Attempts(row) if row.value.bucket.is_idle(now) => _ = batch.settle(due).remove_row(row),
+            DueRecord::Attempts(_) => _ = batch.refile(due, now.plus_ms(HOUR_MS)),
+            DueRecord::Key(row) => sweep_key(&mut batch, due, row, now),
+        }
+        Ok(batch)
+    }
+
+    async fn sweep_session(&self, batch: &mut Batch, due: &Due, row: &Row<Session>, now: Time) -> Verdict<()> {
+        let session = &row.value;
+        let last_seen = match self.store.live_session(&session.id).await? {
+            Some(live) => live.last_seen(),
+            None => session.opened_at,
+        };
+        let days = self.settings.ended_sessions_days;
+        match (&session.ended, self.shown(session.clone(), last_seen, now).ended) {
+            (Some(ended), _) if kept_until(ended.at, days) <= now => _ = batch.settle(due).forget_session(row),
+            (Some(ended), _) => _ = batch.refile(due, kept_until(ended.at, days)),
+            (None, Some(ended)) if paused(ended.reason) && now < session.ends_at => {
+                batch.refile(due, session.ends_at);
+            }
+            (None, Some(ended)) => {
+                let at = kept_until(ended.at, days);
+                self.put_end(batch, row, ended, "").await?;
+                batch.refile(due, at.max(now.plus_ms(MINUTE_MS)));
+            }
+            (None, None) => {
+                let idle = session.idle_ends_at(last_seen).unwrap_or(session.ends_at);
+                batch.refile(due, idle.min(session.ends_at).max(now.plus_ms(MINUTE_MS)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A disabled app may be enabled again: its sessions wait.
+fn paused(reason: EndedReason) -> bool {
+    reason == EndedReason::AppDisabled
+}
+
+fn concerns(job: &Job, session: &Session) -> bool {
+    match &job.work {
+        Work::EndOfUser { below_epoch, .. } => session.epoch < *below_epoch,
+        // Sessions opened after the decision were not meant.
+        Work::EndMatching { except, .. } => *except != Some(session.id) && session.opened_at <= job.at,
+    }
+}
+
+fn sweep_key(batch: &mut Batch, due: &Due, row: &Row<KeyRecord>, now: Time) {
+    match row.value.state {
+        KeyState::Active => _ = batch.settle(due),
+        KeyState::Retiring { until } if now < until => _ = batch.refile(due, until),
+        KeyState::Retiring { .. } => {
+            let retired = KeyRecord { state: KeyState::Retired { at: now }, ..row.value.clone() };
+            batch.unchanged(row).put(row.value.kid.as_str(), &retired);
+            batch.refile(due, crate::auth::keys::end_of_memory(now));
+        }
+        KeyState::Retired { at } => {
+            let end = crate::auth::keys::end_of_memory(at);
+            let _ = if now < end { batch.refile(due, end) } else { batch.settle(due).remove_row(row) };
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The data directory and the key file in it: made safely, refused when others could read them.
+
+use crate::auth::vault::MasterKey;
+use crate::entropy::Entropy;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Why there is no master key. Each names the file and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    #[error("{0} can be written by others: chmod 700 it")]
+    OpenDirectory(PathBuf),
+    #[error("{0} can be read by others: chmod 600 it")]
+    OpenKey(PathBuf),
+    #[error("{0} belongs to another user: chown it to the one that runs this program")]
+    Foreign(PathBuf),
+    #[error("{0} holds no master key: bring the right file back")]
+    NoKey(PathBuf),
+    #[error(
+        "there is a store beside {0}, but no key file: bring it back, or give the key by master_key or master_key_file"
+    )]
+    Missing(PathBuf),
+    #[error("{0}: {1}")]
+    Io(PathBuf, io::Error),
+}
+
+/// Makes the data directory where it is missing, for its owner alone.
+///
+/// # Errors
+/// When others could write in it.
+pub fn prepare_directory(directory: &Path) -> Result<(), KeyFileError> {
+    let io = |e| KeyFileError::Io(directory.to_owned(), e);
+    DirBuilder::new().mode(0o700).recursive(true).create(directory).map_err(io)?;
+    let metadata = std::fs::metadata(directory).map_err(io)?;
+    refuse_foreign(directory, metadata.uid())?;
+    if metadata.mode() & 0o022 != 0 {
+        return Err(KeyFileError::OpenDirectory(directory.to_owned()));
+    }
+    Ok(())
+}
+
+/// The key file's key. Where neither key nor store was ever made, a new one is written first.
+///
+/// # Errors
+/// When the file is missing beside a store, open to others, or holds no key.
+pub fn load_or_make(directory: &Path, entropy: &Entropy) -> Result<MasterKey, KeyFileError> {
+    let path = directory.join("key");
+    if path.exists() {
+        return load(&path);
+    }
+    if directory.join("sidecar").exists() {
+        return Err(KeyFileError::Missing(path));
+    }
+    let key = MasterKey::generate(entropy);
+    write_new(directory, &path, &key).map_err(|e| KeyFileError::Io(path, e))?;
+    Ok(key)
+}
+
+/// Reads a key file that is its owner's alone.
+///
+/// # Errors
+/// As [`load_or_make`].
+pub fn load(path: &Path) -> Result<MasterKey, KeyFileError> {
+    let io = |e| KeyFileError::Io(path.to_owned(), e);
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    refuse_foreign(path, metadata.uid())?;
+    if metadata.mode() & 0o077 != 0 {
+        return Err(KeyFileError::OpenKey(path.to_owned()));
+    }
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(io)?);
+    MasterKey::parse(&text).ok_or_else(|| KeyFileError::NoKey(path.to_owned()))
+}
+
+/// Under another name until it is whole and on disk: a key that is half there would lock everybody out.
+fn write_new(directory: &Path, path: &Path, key: &MasterKey) -> io::Result<()> {
+    let draft = directory.join("key.new");
+    if draft.exists() {
+        std::fs::remove_file(&draft)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(key.reveal().as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    File::open(directory)?.sync_all()
+}
+
+fn refuse_foreign(path: &Path, owner: u32) -> Result<(), KeyFileError> {
+    let own = rustix::process::geteuid().as_raw();
+    // Root may have made it for us.
+    if owner == own || owner == 0 { Ok(()) } else { Err(KeyFileError::Foreign(path.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_key_that_others_could_read_or_that_is_none_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let entropy = Entropy::seeded(1);
+        let key = load_or_make(dir.path(), &entropy).unwrap();
+        let path = dir.path().join("key");
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(*load_or_make(dir.path(), &entropy).unwrap().reveal(), *key.reveal());
+        set_mode(&path, 0o640);
+        assert!(matches!(load_or_make(dir.path(), &entropy), Err(KeyFileError::OpenKey(_))));
+        set_mode(&path, 0o600);
+        std::fs::write(&path, "hello").unwrap();
+        assert!(matches!(load_or_make(dir.path(), &entropy), Err(KeyFileError::NoKey(_))));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(dir.path().join("sidecar"), "").unwrap();
+        assert!(matches!(load_or_make(dir.path(), &entropy), Err(KeyFileError::Missing(_))));
+    }
+
+    #[test]
+    fn the_directory_is_its_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("a/data");
+        prepare_directory(&data).unwrap();
+        assert_eq!(std::fs::metadata(&data).unwrap().mode() & 0o777, 0o700);
+        set_mode(&data, 0o770);
+        assert!(matches!(prepare_directory(&data), Err(KeyFileError::OpenDirectory(_))));
+    }
+}

@@ -1,0 +1,180 @@
+//! The verbs: each an order of events over the store, with its rules in `model`. No HTTP, no sled.
+
+pub mod apps;
+mod attempts;
+pub mod blacklist;
+pub mod check;
+pub mod data;
+pub mod hasher;
+pub mod housekeeping;
+pub mod introspect;
+pub mod issue;
+pub mod jwt;
+pub mod keyfile;
+pub mod keys;
+pub mod login;
+pub mod logout;
+pub mod password;
+pub mod reauthenticate;
+pub mod refresh;
+pub mod refusal;
+pub mod sessions;
+pub mod settings;
+pub mod setup;
+pub mod throttle;
+pub mod users;
+pub mod vault;
+
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::model::app::App;
+use crate::model::user::User;
+use crate::model::{AppId, SecretId, Time, UserId};
+use crate::store::tables::KeyCheck;
+use crate::store::{Batch, Outcome, Row, Store};
+pub use refusal::{FieldFault, Refusal, Verdict};
+pub use settings::Settings;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How often a verb tries again when what it read has changed: more than callers that can meet at one record.
+pub(crate) const TRIES_MAX: usize = 300;
+
+/// Where a request came from.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub address: IpAddr,
+    pub agent: String,
+}
+
+/// All that the verbs hold.
+pub struct Auth {
+    pub(crate) store: Store,
+    clock: Clock,
+    entropy: Entropy,
+    vault: vault::Vault,
+    hasher: hasher::Hasher,
+    throttle: throttle::Throttle,
+    verifier: jwt::Verifier,
+    settings: Settings,
+    ring: parking_lot::RwLock<Option<keys::Rung>>,
+    making_keys: tokio::sync::Mutex<()>,
+    work_waiting: tokio::sync::Notify,
+    secrets_used: parking_lot::Mutex<HashMap<SecretId, Time>>,
+}
+
+/// The machines that [`Auth`] is made of.
+pub struct Parts {
+    pub store: Store,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub vault: vault::Vault,
+    pub hasher: hasher::Hasher,
+    pub throttle: throttle::Throttle,
+    pub verifier: jwt::Verifier,
+    pub settings: Settings,
+}
+
+impl Auth {
+    /// Puts the machines together, and the built-in apps and the first signing key into a new store.
+    ///
+    /// # Errors
+    /// When the master key is not the one that this store was made with, or the store fails.
+    pub async fn start(parts: Parts) -> Verdict<Arc<Self>> {
+        let Parts { store, clock, entropy, vault, hasher, throttle, verifier, settings } = parts;
+        let auth = Self {
+            store,
+            clock,
+            entropy,
+            vault,
+            hasher,
+            throttle,
+            verifier,
+            settings,
+            ring: parking_lot::RwLock::new(None),
+            making_keys: tokio::sync::Mutex::new(()),
+            work_waiting: tokio::sync::Notify::new(),
+            secrets_used: parking_lot::Mutex::new(HashMap::new()),
+        };
+        auth.check_master_key().await?;
+        auth.put_built_in_apps().await?;
+        auth.ensure_signing_key(crate::model::claims::Algorithm::default()).await?;
+        Ok(Arc::new(auth))
+    }
+
+    async fn check_master_key(&self) -> Verdict<()> {
+        let value = self.vault.key_check();
+        let kept = match self.store.row::<KeyCheck>(&()).await? {
+            Some(row) => row.value.value,
+            None => {
+                let mut batch = Batch::new();
+                batch.absent::<KeyCheck>(&()).put(&(), &KeyCheck { value });
+                self.store.commit(batch).await?;
+                value
+            }
+        };
+        if kept == value {
+            return Ok(());
+        }
+        Err(Refusal::Fault("the master key is not the one that this store was made with: bring the right key file back".into()))
+    }
+
+    async fn put_built_in_apps(&self) -> Verdict<()> {
+        for app in self.settings.built_in_apps(self.clock.now()) {
+            let mut batch = Batch::new();
+            batch.absent::<App>(&app.id).put(&app.id, &app);
+            // A conflict means that it is there already.
+            let _: Outcome = self.store.commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// A user by id, as the checks see them.
+    pub fn user(&self, id: &UserId) -> Option<Arc<Row<User>>> {
+        self.store.view().user(id).cloned()
+    }
+
+    /// An app by id, as the checks see it.
+    pub fn app(&self, id: &AppId) -> Option<Arc<Row<App>>> {
+        self.store.view().app(id).cloned()
+    }
+
+    /// The vault, for what `web` derives: CSRF and form tokens.
+    pub fn vault(&self) -> &vault::Vault {
+        &self.vault
+    }
+
+    /// The time, for replies.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Figures for the overview.
+    pub fn figures(&self, _by: &check::Admin) -> Figures {
+        let view = self.store.view();
+        Figures {
+            live_sessions: view.live_sessions(),
+            users: view.users_count(),
+            apps: view.apps().count(),
+            blacklist: view.blacklist_size(),
+        }
+    }
+
+    /// Whether the store still answers.
+    pub fn is_ready(&self) -> bool {
+        !self.store.engine().failed()
+    }
+}
+
+/// How many of what there are.
+pub struct Figures {
+    pub live_sessions: u64,
+    pub users: usize,
+    pub apps: usize,
+    pub blacklist: usize,
+}
