@@ -1,0 +1,219 @@
+//! What an operator may set. Read once at start, checked whole, and never changed afterwards.
+//!
+//! `Rocket.toml` beside `Cargo.toml` documents every option with its default; a test keeps the two equal.
+
+mod check;
+mod listing;
+mod load;
+mod values;
+
+pub use listing::Listed;
+pub use load::{ConfigError, ConfigErrors, Loaded, environment};
+pub use values::{Listen, LogFormat, LogLevel, Network, PublicUrl, SecretText, split_port};
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use values::unset_when_empty;
+
+/// The commented file with every option and its default.
+pub const DOCUMENTATION: &str = include_str!("../../Rocket.toml");
+
+/// Every option. The fields are documented in `Rocket.toml`, which operators read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub address: Listen,
+    pub port: u16,
+    /// Threads that serve requests; 0 means one per core.
+    pub workers: u16,
+    pub data_dir: PathBuf,
+    /// `None`: derived; ask [`Config::public_url`].
+    #[serde(with = "unset_when_empty")]
+    pub public_url: Option<PublicUrl>,
+    pub trusted_proxies: Vec<Network>,
+    pub insecure_http: bool,
+    #[serde(with = "unset_when_empty")]
+    pub master_key: Option<SecretText>,
+    #[serde(with = "unset_when_empty")]
+    pub master_key_file: Option<PathBuf>,
+    #[serde(with = "unset_when_empty")]
+    pub admin_email: Option<String>,
+    #[serde(with = "unset_when_empty")]
+    pub admin_password_file: Option<PathBuf>,
+    pub require_store: bool,
+    pub tls: Tls,
+    pub registration: Registration,
+    pub session: Session,
+    pub access_token: AccessToken,
+    pub refresh: Refresh,
+    pub password: Password,
+    pub throttle: Throttle,
+    pub keys: Keys,
+    pub log: Log,
+    pub store: Store,
+    pub keep: Keep,
+    pub limits: Limits,
+}
+
+/// Makes a table of options from its fields and their defaults.
+macro_rules! options {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $(pub $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+/// Certificate and key with which the appliance serves HTTPS itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    #[serde(with = "unset_when_empty")]
+    pub certs: Option<PathBuf>,
+    #[serde(with = "unset_when_empty")]
+    pub key: Option<PathBuf>,
+}
+
+options!(
+    /// Whether strangers may make accounts for themselves.
+    Registration { enabled: bool = false, }
+);
+options!(
+    /// How long a sign-in lasts.
+    Session {
+        idle_minutes: u32 = 90,
+        absolute_minutes: u32 = 720,
+        remember_days: u32 = 30,
+        step_up_minutes: u32 = 10,
+    }
+);
+options!(
+    /// Life of access tokens by strategy, where the app sets none.
+    AccessToken {
+        refresh_minutes: u32 = 10,
+        jwt_minutes: u32 = 15,
+        tracked_minutes: u32 = 720,
+    }
+);
+options!(
+    /// Life of refresh tokens.
+    Refresh {
+        idle_days: u32 = 7,
+        absolute_days: u32 = 30,
+    }
+);
+options!(
+    /// Rules for passwords and the cost of hashing them.
+    Password {
+        min_length: u32 = 12,
+        argon2_memory_kib: u32 = 19456,
+        argon2_iterations: u32 = 2,
+        argon2_parallelism: u32 = 1,
+        hash_workers: u32 = 0,
+        hash_queue: u32 = 64,
+    }
+);
+options!(
+    /// How often a sign-in may fail.
+    Throttle {
+        account_failures: u32 = 10,
+        account_refill_per_minute: u32 = 1,
+        address_failures: u32 = 100,
+        address_refill_per_minute: u32 = 30,
+    }
+);
+options!(
+    /// Rotation of the keys that sign access tokens.
+    Keys {
+        rotate_days: u32 = 30,
+        publish_hours: u32 = 24,
+    }
+);
+options!(
+    /// What is logged, and how it looks.
+    Log {
+        level: LogLevel = LogLevel::Info,
+        format: LogFormat = LogFormat::Auto,
+        access: bool = true,
+    }
+);
+options!(
+    /// Memory for the database and for live sessions.
+    Store {
+        cache_mb: u32 = 128,
+        session_cache: u32 = 200_000,
+    }
+);
+options!(
+    /// How long the past is kept.
+    Keep {
+        ended_sessions_days: u32 = 90,
+        audit_days: u32 = 90,
+    }
+);
+options!(
+    /// Sizes beyond which a request is refused.
+    Limits {
+        json_kib: u32 = 64,
+        form_kib: u32 = 32,
+        body_seconds: u32 = 10,
+        sessions_per_user: u32 = 200,
+        page_size: u32 = 200,
+    }
+);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            address: Listen::Localhost,
+            port: 8000,
+            workers: 0,
+            data_dir: "data".into(),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            insecure_http: false,
+            master_key: None,
+            master_key_file: None,
+            admin_email: None,
+            admin_password_file: None,
+            require_store: false,
+            tls: Tls::default(),
+            registration: Registration::default(),
+            session: Session::default(),
+            access_token: AccessToken::default(),
+            refresh: Refresh::default(),
+            password: Password::default(),
+            throttle: Throttle::default(),
+            keys: Keys::default(),
+            log: Log::default(),
+            store: Store::default(),
+            keep: Keep::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The configured public address, or this machine's own.
+    pub fn public_url(&self) -> PublicUrl {
+        self.public_url.clone().unwrap_or_else(|| {
+            let scheme = if self.serves_tls() { "https" } else { "http" };
+            let text = format!("{scheme}://{}:{}", self.address.link_host(), self.port);
+            PublicUrl::try_from(text).expect("a scheme, a host from an IP address or localhost, and a port")
+        })
+    }
+
+    /// Whether the appliance itself speaks TLS.
+    pub fn serves_tls(&self) -> bool {
+        self.tls.certs.is_some() && self.tls.key.is_some()
+    }
+}
