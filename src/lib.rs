@@ -4,5 +4,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod entropy;
+pub mod logging;
 pub mod model;
 pub mod store;
+pub mod web;

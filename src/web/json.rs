@@ -1,0 +1,209 @@
+//! JSON bodies: the right type, a bounded size, in bounded time, with no field that the route does not know.
+
+use super::{Problem, Site};
+use rocket::data::{FromData, Outcome, ToByteUnit};
+use rocket::http::Status;
+use rocket::tokio::time::timeout;
+use rocket::{Data, Request};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// A JSON body that fits `T`; put `#[serde(deny_unknown_fields)]` on `T`. What does not fit is answered by a problem
+/// that names the field.
+#[derive(Debug)]
+pub struct JsonBody<T>(pub T);
+
+#[rocket::async_trait]
+impl<'r, T: DeserializeOwned> FromData<'r> for JsonBody<T> {
+    type Error = ();
+
+    async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r, Self> {
+        match read(request, data).await {
+            Ok(value) => Outcome::Success(Self(value)),
+            Err(problem) => Outcome::Error((problem.leave(request), ())),
+        }
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Result<T, Problem> {
+    let is_json = |kind: &rocket::http::ContentType| kind.top() == "application" && kind.sub() == "json";
+    if !request.content_type().is_some_and(is_json) {
+        return Err(Problem::of_status(Status::UnsupportedMediaType)
+            .detail("Send the body with Content-Type: application/json."));
+    }
+    let limits = Site::of(request)
+        .map(|site| site.config.limits.clone())
+        .unwrap_or_default();
+    let body = data.open(limits.json_kib.kibibytes()).into_bytes();
+    let time = Duration::from_secs(limits.body_seconds.into());
+    let body = match timeout(time, body).await {
+        Err(_) => return Err(Problem::of_status(Status::RequestTimeout)),
+        Ok(Err(_)) => return Err(Problem::of_status(Status::BadRequest).detail("The body broke off.")),
+        Ok(Ok(body)) if !body.is_complete() => {
+            return Err(Problem::of_status(Status::PayloadTooLarge)
+                .detail(format!("At most {} KiB are taken.", limits.json_kib)));
+        }
+        // Bodies hold passwords.
+        Ok(Ok(body)) => Zeroizing::new(body.into_inner()),
+    };
+    parse(&body)
+}
+
+/// # Errors
+/// `malformed_json` for what is no JSON, `validation_failed` for what is not the wanted shape.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => misfit(body, &error),
+        _ => Problem::malformed_json(format!(
+            "It breaks at line {}, column {}.",
+            error.line(),
+            error.column()
+        )),
+    })
+}
+
+/// Names the field, and says what was expected; never repeats what was sent.
+fn misfit(body: &[u8], error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    let named = || text.split('`').nth(1).unwrap_or_default().to_string();
+    let path = path_at(body, error.line(), error.column());
+    let problem = Problem::validation_failed();
+    if text.starts_with("unknown field") {
+        return problem.field(named(), "unknown_field", "There is no such field");
+    }
+    if text.starts_with("missing field") {
+        return problem.field(named(), "required", "This field is needed");
+    }
+    if text.starts_with("duplicate field") {
+        return problem.field(named(), "duplicate", "This field came twice");
+    }
+    let expected = text
+        .split_once("expected ")
+        .map(|(_, rest)| rest.split(" at line ").next().unwrap_or(rest));
+    let message = match expected {
+        Some("u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "usize") => {
+            "Expected a whole number in range".to_string()
+        }
+        // The names of our types are nobody's business.
+        Some(wanted) if wanted.starts_with("struct ") => "Expected an object".to_string(),
+        Some(wanted) => format!("Expected {wanted}"),
+        None => "It has the wrong form".to_string(),
+    };
+    problem.field(path, "invalid", message)
+}
+
+/// The keys around a place in a JSON text that is known to be well formed up to there: `user.name`.
+fn path_at(body: &[u8], line: usize, column: usize) -> String {
+    let before: usize = body
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(line.saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
+    let end = (before + column).min(body.len());
+    let (mut keys, mut last_text) = (vec![String::new()], String::new());
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in &body[..end] {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (true, b'"') => in_text = false,
+            (true, byte) => last_text.push(char::from(*byte)),
+            (false, b'"') => {
+                in_text = true;
+                last_text.clear();
+            }
+            (false, b':') => {
+                keys.pop();
+                keys.push(last_text.clone());
+            }
+            (false, b'{') => keys.push(String::new()),
+            (false, b'}') => drop(keys.pop()),
+            _ => {}
+        }
+    }
+    keys.retain(|key| !key.is_empty());
+    keys.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Login {
+        login: String,
+        times: Option<u8>,
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Inner {
+        deep: bool,
+    }
+
+    fn refusal(text: &str) -> (u16, String, &'static str) {
+        let problem = parse::<Login>(text.as_bytes()).unwrap_err();
+        let error = problem.errors.first();
+        let field = error.map(|error| error.field.to_string()).unwrap_or_default();
+        (
+            problem.status.code,
+            field,
+            error.map_or(problem.code, |error| error.code),
+        )
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed() {
+        for text in [
+            "",
+            "{",
+            "{\"login\":}",
+            "{'a':1}",
+            "{\"login\":\"a\"} x",
+            "\u{0}",
+            "{\"login\":\"\u{1}\"}",
+        ] {
+            assert_eq!(refusal(text), (400, String::new(), "malformed_json"), "{text:?}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(parse::<serde_json::Value>(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn wrong_shapes_name_the_field() {
+        let case = |text: &str, field: &str, code: &'static str| {
+            assert_eq!(refusal(text), (422, field.to_string(), code), "{text}");
+        };
+        case("{}", "login", "required");
+        case("{\"login\":\"a\",\"admin\":true}", "admin", "unknown_field");
+        case("{\"login\":\"a\",\"login\":\"b\"}", "login", "duplicate");
+        case("{\"times\":1, \"login\":5}", "login", "invalid");
+        case("{\"login\":\"a\",\n\"times\":-1}", "times", "invalid");
+        case(
+            "{\"login\":\"a\",\"inner\":{\"deep\":\"x\"}}",
+            "inner.deep",
+            "invalid",
+        );
+        case("[1]", "", "invalid");
+        case("null", "", "invalid");
+    }
+
+    #[test]
+    fn refusals_never_repeat_what_was_sent() {
+        let problem = parse::<Login>(b"{\"login\":\"a\",\"times\":\"hunter2\"}").unwrap_err();
+        assert!(!format!("{problem:?}").contains("hunter2"));
+        assert_eq!(problem.errors[0].message, "Expected a whole number in range");
+    }
+
+    #[test]
+    fn a_fitting_body_is_taken() {
+        assert_eq!(parse::<Login>(b" {\"login\":\"a\"}\n").unwrap().login, "a");
+    }
+}

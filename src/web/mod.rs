@@ -1,0 +1,185 @@
+//! The door: Rocket, and everything about status codes, headers, HTML and JSON.
+//!
+//! This file builds the shell that every answer passes; routes are mounted on top of it.
+
+pub mod access_log;
+pub mod api;
+pub mod assets;
+pub mod caller;
+mod catcher;
+pub mod client;
+mod context;
+pub mod cookies;
+pub mod cors;
+pub mod headers;
+pub mod https;
+pub mod json;
+mod method_field;
+mod methods;
+pub mod origin;
+pub mod problem;
+mod refusal;
+pub mod reply;
+pub mod templates;
+pub mod view;
+
+pub use client::Client;
+pub use context::Context;
+pub use json::JsonBody;
+pub use problem::Problem;
+
+use crate::config::{Config, PublicUrl};
+use crate::logging::AccessLog;
+use assets::Assets;
+use client::Attention;
+use context::RequestIds;
+use ipnet::IpNet;
+use rocket::error::ErrorKind;
+use rocket::figment::Figment;
+use rocket::shield::Shield;
+use rocket::{Build, Request, Rocket};
+use std::net::IpAddr;
+use std::sync::Arc;
+use templates::Templates;
+
+/// What every request may look at and nobody changes. Managed by Rocket as `Arc<Site>`.
+#[derive(Debug)]
+pub struct Site {
+    pub config: Arc<Config>,
+    pub public_url: PublicUrl,
+    pub trusted_proxies: Vec<IpNet>,
+    pub templates: Templates,
+    pub assets: Assets,
+    pub attention: Attention,
+    pub request_ids: RequestIds,
+}
+
+impl Site {
+    /// `run` tells the request ids of this start from those of others; any random bytes do.
+    ///
+    /// # Errors
+    /// A template that does not parse.
+    pub fn new(config: Arc<Config>, run: [u8; 4]) -> Result<Self, minijinja::Error> {
+        let assets = Assets::embedded(config.insecure_http);
+        Ok(Self {
+            public_url: config.public_url(),
+            trusted_proxies: config.trusted_proxies.iter().map(|network| network.0).collect(),
+            templates: Templates::embedded(assets.version(), config.insecure_http)?,
+            assets,
+            attention: Attention::default(),
+            request_ids: RequestIds::new(run),
+            config,
+        })
+    }
+
+    /// The site of a request; `None` only where Rocket was not built by [`rocket`].
+    pub fn of<'r>(request: &'r Request<'_>) -> Option<&'r Site> {
+        request.rocket().state::<Arc<Site>>().map(AsRef::as_ref)
+    }
+}
+
+/// The shell without routes of its own but assets: headers, access log, error answers, refusals of odd requests.
+pub fn rocket(site: &Arc<Site>, address: IpAddr, access_log: Option<AccessLog>) -> Rocket<Build> {
+    let rocket = rocket::custom(figment(&site.config, address))
+        // An empty shield: Rocket attaches one with headers of its own otherwise.
+        .attach(Shield::new())
+        .attach(method_field::Refuse)
+        .attach(headers::Headers::new(&site.config, &site.public_url));
+    let rocket = match access_log {
+        Some(log) => rocket.attach(access_log::Fairing(log)),
+        None => rocket,
+    };
+    rocket
+        .manage(Arc::clone(site))
+        .register("/", [catcher::any()])
+        .mount("/", assets::routes())
+}
+
+/// Serves until a signal ends it, on every address that the configuration means; `mount` adds the routes, and runs
+/// once per address.
+///
+/// # Errors
+/// The first address cannot be served: it is taken, or the certificate does not read.
+pub async fn launch(
+    site: &Arc<Site>,
+    access_log: Option<AccessLog>,
+    mount: impl Fn(Rocket<Build>) -> Rocket<Build>,
+) -> Result<(), rocket::Error> {
+    let addresses = site.config.address.addresses();
+    let build = |address| mount(rocket(site, address, access_log.clone()));
+    let first = build(addresses[0]).ignite().await?;
+    // `localhost` is ::1 for some programs and 127.0.0.1 for others, and Rocket binds one address.
+    let mut others = Vec::new();
+    for address in addresses.into_iter().skip(1).filter(|_| site.config.port != 0) {
+        let other = build(address).ignite().await?;
+        others.push(other.shutdown());
+        rocket::tokio::spawn(async move {
+            let Err(error) = other.launch().await else { return };
+            match error.kind() {
+                // Whoever holds it gets what browsers send to localhost.
+                ErrorKind::Bind(reason) if reason.kind() == std::io::ErrorKind::AddrInUse => {
+                    tracing::warn!(%address, "another program holds this address of localhost on our port");
+                }
+                reason => tracing::debug!(%address, %reason, "localhost is not served on this address"),
+            }
+        });
+    }
+    let ended = first.launch().await;
+    others.into_iter().for_each(rocket::Shutdown::notify);
+    ended.map(drop)
+}
+
+/// Runs the server's future on threads as configured. Rocket's own `main` and `execute` would read a `Rocket.toml` in
+/// the working directory in Rocket's way, and refuse ours.
+///
+/// # Errors
+/// The system has no threads to give.
+pub fn run<T>(config: &Config, future: impl Future<Output = T>) -> std::io::Result<T> {
+    let mut builder = rocket::tokio::runtime::Builder::new_multi_thread();
+    if config.workers > 0 {
+        builder.worker_threads(config.workers.into());
+    }
+    let runtime = builder.thread_name("rocket-worker").enable_all().build()?;
+    let result = runtime.block_on(future);
+    // What still hangs on a connection or a blocking call must not hold the end up.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    Ok(result)
+}
+
+/// What Rocket itself is set to. Its own file and variables are never read.
+fn figment(config: &Config, address: IpAddr) -> Figment {
+    let rocket = rocket::Config {
+        address,
+        port: config.port,
+        ident: rocket::config::Ident::none(),
+        ip_header: None,
+        log_level: rocket::config::LogLevel::Off,
+        cli_colors: false,
+        keep_alive: 5,
+        limits: rocket::data::Limits::new()
+            .limit("json", (u64::from(config.limits.json_kib) << 10).into())
+            .limit("form", (u64::from(config.limits.form_kib) << 10).into())
+            .limit("data-form", (u64::from(config.limits.form_kib) << 10).into())
+            .limit("file", 0.into())
+            .limit("string", 8192.into())
+            .limit("bytes", 8192.into()),
+        shutdown: rocket::config::Shutdown {
+            grace: 2,
+            mercy: 2,
+            ..Default::default()
+        },
+        ..rocket::Config::release_default()
+    };
+    let figment = Figment::from(rocket);
+    let figment = match config.workers {
+        0 => figment,
+        workers => figment.merge(("workers", workers)),
+    };
+    match (&config.tls.certs, &config.tls.key) {
+        (Some(certs), Some(key)) => figment.merge(("tls.certs", certs)).merge(("tls.key", key)),
+        _ => figment,
+    }
+}
+
+#[cfg(test)]
+mod tests;

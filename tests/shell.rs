@@ -1,0 +1,152 @@
+//! The shell over a real socket: what Rocket's local client never shows.
+
+use hallpass::config::Config;
+use hallpass::web::{self, JsonBody, Site};
+use rocket::fairing::AdHoc;
+use rocket::{Build, Rocket, Shutdown, post, routes};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+#[post("/api/v1/echo", data = "<body>")]
+fn echo(body: JsonBody<String>) -> String {
+    body.0
+}
+
+struct Server {
+    port: u16,
+    shutdown: Shutdown,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(mut config: Config) -> Self {
+        // Free a moment ago; with port 0 both loopback addresses would get different ones.
+        config.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let port = config.port;
+        let site = Arc::new(Site::new(Arc::new(config), [0; 4]).unwrap());
+        let (up, is_up) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mount = |rocket: Rocket<Build>| {
+                let up = up.clone();
+                let ready = AdHoc::on_liftoff("ready", move |rocket| {
+                    let _ = up.send((rocket.config().address.is_ipv4(), rocket.shutdown()));
+                    Box::pin(async {})
+                });
+                rocket.mount("/", routes![echo]).attach(ready)
+            };
+            web::run(&site.config, web::launch(&site, None, mount))
+                .unwrap()
+                .unwrap();
+        });
+        let mut ready = is_up.iter();
+        let shutdown = ready
+            .find_map(|(first, shutdown)| first.then_some(shutdown))
+            .unwrap();
+        Self {
+            port,
+            shutdown,
+            thread: Some(thread),
+        }
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // The server may close hard on a body that it did not want; what came before counts.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.clone().notify();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn assert_holds(answer: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(answer.contains(part), "{part:?} is not in:\n{answer}");
+    }
+}
+
+#[test]
+fn what_rocket_cannot_parse_leaves_with_the_same_headers() {
+    let server = Server::start(Config::default());
+    let answer =
+        server.ask("BREW /api/v1/pot?code=secret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_holds(
+        &answer,
+        &[
+            "HTTP/1.1 400",
+            "problem+json",
+            "nosniff",
+            "no-store",
+            "frame-ancestors 'none'",
+        ],
+    );
+    assert!(!answer.contains("secret") && !answer.to_lowercase().contains("server:"));
+}
+
+#[test]
+fn a_body_that_never_ends_is_given_up() {
+    let mut config = Config::default();
+    config.limits.body_seconds = 1;
+    let server = Server::start(config);
+    let answer = server.ask(
+        "POST /api/v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\nConnection: close\r\n\r\n\"a beginning without end",
+    );
+    assert_holds(&answer, &["HTTP/1.1 408", "request_timeout"]);
+}
+
+#[test]
+fn a_form_that_names_another_method_is_refused() {
+    let server = Server::start(Config::default());
+    let answer = server.ask(
+        "POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: 14\r\nConnection: close\r\n\r\n_method=delete",
+    );
+    assert_holds(&answer, &["HTTP/1.1 400", "method_field"]);
+}
+
+#[test]
+fn shutting_down_takes_seconds_even_with_an_open_connection() {
+    let server = Server::start(Config::default());
+    let _idle = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).unwrap();
+    let started = std::time::Instant::now();
+    drop(server);
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn localhost_answers_on_both_loopback_addresses() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let server = Server::start(Config::default());
+    let connects = || TcpStream::connect((Ipv6Addr::LOCALHOST, server.port)).is_ok();
+    let up = (0..100).any(|_| {
+        connects() || {
+            std::thread::sleep(Duration::from_millis(20));
+            false
+        }
+    });
+    assert!(up);
+}
