@@ -3,8 +3,11 @@
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod entropy;
 pub mod logging;
 pub mod model;
+pub mod serve;
+pub mod start;
 pub mod store;
 pub mod web;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The thin binary over the library.
+
+fn main() -> std::process::ExitCode {
+    hallpass::console::cli::main()
+}

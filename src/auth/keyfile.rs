@@ -41,22 +41,47 @@ pub fn prepare_directory(directory: &Path) -> Result<(), KeyFileError> {
     Ok(())
 }
 
-/// The key file's key. Where neither key nor store was ever made, a new one is written first.
+/// The key file's key. Where neither key nor store was ever made, a draft is written first: it becomes the key file by
+/// [`settle`] once the store is there, so that a first start that broke off can be done again, and yet a key file
+/// without a store is a sign of loss.
 ///
 /// # Errors
 /// When the file is missing beside a store, open to others, or holds no key.
-pub fn load_or_make(directory: &Path, entropy: &Entropy) -> Result<MasterKey, KeyFileError> {
-    let path = directory.join("key");
+pub fn load_or_draft(directory: &Path, entropy: &Entropy) -> Result<MasterKey, KeyFileError> {
+    let (path, draft) = (directory.join("key"), directory.join(DRAFT));
     if path.exists() {
         return load(&path);
+    }
+    if draft.exists() {
+        return load(&draft);
     }
     if directory.join("sidecar").exists() {
         return Err(KeyFileError::Missing(path));
     }
     let key = MasterKey::generate(entropy);
-    write_new(directory, &path, &key).map_err(|e| KeyFileError::Io(path, e))?;
+    write_new(directory, &draft, &key).map_err(|e| KeyFileError::Io(draft, e))?;
     Ok(key)
 }
+
+/// Whether the key file says that there was a store.
+pub fn is_settled(directory: &Path) -> bool {
+    directory.join("key").exists()
+}
+
+/// The store is there: the draft becomes the key file.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn settle(directory: &Path) -> Result<(), KeyFileError> {
+    let (path, draft) = (directory.join("key"), directory.join(DRAFT));
+    if !draft.exists() {
+        return Ok(());
+    }
+    let renamed = std::fs::rename(&draft, &path).and_then(|()| File::open(directory)?.sync_all());
+    renamed.map_err(|e| KeyFileError::Io(path, e))
+}
+
+const DRAFT: &str = "key.first-start";
 
 /// Reads a key file that is its owner's alone.
 ///
@@ -75,14 +100,14 @@ pub fn load(path: &Path) -> Result<MasterKey, KeyFileError> {
 
 /// Under another name until it is whole and on disk: a key that is half there would lock everybody out.
 fn write_new(directory: &Path, path: &Path, key: &MasterKey) -> io::Result<()> {
-    let draft = directory.join("key.new");
-    if draft.exists() {
-        std::fs::remove_file(&draft)?;
+    let half = directory.join("key.half");
+    if half.exists() {
+        std::fs::remove_file(&half)?;
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
     file.write_all(key.reveal().as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&draft, path)?;
+    std::fs::rename(&half, path)?;
     File::open(directory)?.sync_all()
 }
 
@@ -105,18 +130,22 @@ mod tests {
     fn a_key_that_others_could_read_or_that_is_none_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let entropy = Entropy::seeded(1);
-        let key = load_or_make(dir.path(), &entropy).unwrap();
+        let key = load_or_draft(dir.path(), &entropy).unwrap();
+        // A first start that broke off goes on with the same key.
+        assert_eq!(*load_or_draft(dir.path(), &entropy).unwrap().reveal(), *key.reveal());
+        assert!(!is_settled(dir.path()));
+        settle(dir.path()).unwrap();
         let path = dir.path().join("key");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(*load_or_make(dir.path(), &entropy).unwrap().reveal(), *key.reveal());
+        assert_eq!(*load_or_draft(dir.path(), &entropy).unwrap().reveal(), *key.reveal());
         set_mode(&path, 0o640);
-        assert!(matches!(load_or_make(dir.path(), &entropy), Err(KeyFileError::OpenKey(_))));
+        assert!(matches!(load_or_draft(dir.path(), &entropy), Err(KeyFileError::OpenKey(_))));
         set_mode(&path, 0o600);
         std::fs::write(&path, "hello").unwrap();
-        assert!(matches!(load_or_make(dir.path(), &entropy), Err(KeyFileError::NoKey(_))));
+        assert!(matches!(load_or_draft(dir.path(), &entropy), Err(KeyFileError::NoKey(_))));
         std::fs::remove_file(&path).unwrap();
         std::fs::write(dir.path().join("sidecar"), "").unwrap();
-        assert!(matches!(load_or_make(dir.path(), &entropy), Err(KeyFileError::Missing(_))));
+        assert!(matches!(load_or_draft(dir.path(), &entropy), Err(KeyFileError::Missing(_))));
     }
 
     #[test]

@@ -165,6 +165,11 @@ impl Auth {
         }
     }
 
+    /// The store's id, for `require_store`.
+    pub fn store_id(&self) -> String {
+        uuid::Uuid::from_bytes(self.store.engine().store_id()).to_string()
+    }
+
     /// Whether the store still answers.
     pub fn is_ready(&self) -> bool {
         !self.store.engine().failed()

@@ -40,7 +40,9 @@ pub struct Config {
     pub admin_email: Option<String>,
     #[serde(with = "unset_when_empty")]
     pub admin_password_file: Option<PathBuf>,
-    pub require_store: bool,
+    /// The id of the store without which nothing is started.
+    #[serde(with = "unset_when_empty")]
+    pub require_store: Option<String>,
     pub tls: Tls,
     pub registration: Registration,
     pub session: Session,
@@ -48,7 +50,6 @@ pub struct Config {
     pub refresh: Refresh,
     pub password: Password,
     pub throttle: Throttle,
-    pub keys: Keys,
     pub log: Log,
     pub store: Store,
     pub keep: Keep,
@@ -132,13 +133,6 @@ options!(
     }
 );
 options!(
-    /// Rotation of the keys that sign access tokens.
-    Keys {
-        rotate_days: u32 = 30,
-        publish_hours: u32 = 24,
-    }
-);
-options!(
     /// What is logged, and how it looks.
     Log {
         level: LogLevel = LogLevel::Info,
@@ -157,7 +151,6 @@ options!(
     /// How long the past is kept.
     Keep {
         ended_sessions_days: u32 = 90,
-        audit_days: u32 = 90,
     }
 );
 options!(
@@ -166,8 +159,6 @@ options!(
         json_kib: u32 = 64,
         form_kib: u32 = 32,
         body_seconds: u32 = 10,
-        sessions_per_user: u32 = 200,
-        page_size: u32 = 200,
     }
 );
 
@@ -185,7 +176,7 @@ impl Default for Config {
             master_key_file: None,
             admin_email: None,
             admin_password_file: None,
-            require_store: false,
+            require_store: None,
             tls: Tls::default(),
             registration: Registration::default(),
             session: Session::default(),
@@ -193,7 +184,6 @@ impl Default for Config {
             refresh: Refresh::default(),
             password: Password::default(),
             throttle: Throttle::default(),
-            keys: Keys::default(),
             log: Log::default(),
             store: Store::default(),
             keep: Keep::default(),

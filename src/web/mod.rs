@@ -95,6 +95,11 @@ pub fn rocket(site: &Arc<Site>, address: IpAddr, access_log: Option<AccessLog>) 
         .mount("/", assets::routes())
 }
 
+/// Every route but the assets.
+pub fn routes() -> Vec<rocket::Route> {
+    api::routes()
+}
+
 /// Serves until a signal ends it, on every address that the configuration means; `mount` adds the routes, and runs
 /// once per address.
 ///

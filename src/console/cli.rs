@@ -1,0 +1,184 @@
+//! The command line.
+
+use super::{Command, Secret, run, socket};
+use crate::config::{Config, Loaded, environment};
+use crate::logging;
+use crate::model::claims::Algorithm;
+use crate::start::{Sources, start};
+use crate::{serve, web};
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Sessions you can trust, JWTs you can take back, in one binary.
+#[derive(Parser)]
+#[command(name = "hallpass", version)]
+struct Cli {
+    /// Options to use instead of Rocket.toml in the working directory.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the appliance (the default).
+    Serve,
+    /// Print a new link for making the first administrator.
+    SetupLink,
+    /// Manage users.
+    #[command(subcommand)]
+    User(UserVerb),
+    /// Manage signing keys.
+    #[command(subcommand)]
+    Key(KeyVerb),
+    /// Print every option with its value, its default and its source, or what is wrong with them.
+    CheckConfig,
+    /// Print the store's id, for require_store.
+    StoreId,
+}
+
+#[derive(Subcommand)]
+enum UserVerb {
+    /// Make a user; without a password, prints a link by which they choose one.
+    Add {
+        login: String,
+        #[arg(long)]
+        email: Option<String>,
+        #[arg(long, default_value = "")]
+        name: String,
+        /// Make an administrator.
+        #[arg(long)]
+        admin: bool,
+        /// A file that holds the password; - is standard input.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// List users whose login, e-mail or name begins with the words.
+    List {
+        #[arg(default_value = "")]
+        query: String,
+    },
+    /// Disable a user and end everything of theirs.
+    Disable { login: String },
+    /// Print a link by which a user chooses a new password.
+    ResetPassword { login: String },
+}
+
+#[derive(Subcommand)]
+enum KeyVerb {
+    /// List signing keys.
+    List,
+    /// Make a new key that signs from now on.
+    Rotate {
+        #[arg(long, default_value = "ES256", value_parser = |text: &str| {
+            text.parse::<Algorithm>().map_err(|_| "one of ES256, EdDSA, RS256")
+        })]
+        algorithm: Algorithm,
+    },
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let loaded = match Config::load(cli.config.as_deref(), environment()) {
+        Ok(loaded) => loaded,
+        Err(errors) => return fail(&errors.to_string()),
+    };
+    let result = match cli.verb.unwrap_or(Verb::Serve) {
+        Verb::Serve => run_server(loaded.config),
+        Verb::CheckConfig => {
+            print_listing(&loaded);
+            Ok(())
+        }
+        verb => command_of(verb).and_then(|command| ask_or_do(loaded.config, command)).map(print),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &str) -> ExitCode {
+    eprintln!("hallpass: {error}");
+    ExitCode::FAILURE
+}
+
+fn run_server(config: Config) -> Result<(), String> {
+    logging::start(&config);
+    web::run(&config.clone(), serve::serve(config)).map_err(|e| e.to_string())?
+}
+
+fn command_of(verb: Verb) -> Result<Command, String> {
+    Ok(match verb {
+        Verb::SetupLink => Command::SetupLink,
+        Verb::StoreId => Command::StoreId,
+        Verb::User(UserVerb::Add { login, email, name, admin, password_file }) => {
+            let password = password_file.map(read_password).transpose()?;
+            Command::UserAdd { login, email, name, admin, password }
+        }
+        Verb::User(UserVerb::List { query }) => Command::UserList { query },
+        Verb::User(UserVerb::Disable { login }) => Command::UserDisable { login },
+        Verb::User(UserVerb::ResetPassword { login }) => Command::UserResetPassword { login },
+        Verb::Key(KeyVerb::List) => Command::KeyList,
+        Verb::Key(KeyVerb::Rotate { algorithm }) => Command::KeyRotate { algorithm },
+        Verb::Serve | Verb::CheckConfig => return Err("this is no command for a store".into()),
+    })
+}
+
+fn read_password(path: PathBuf) -> Result<Secret, String> {
+    let mut text = String::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(&path).map(|read| text = read)
+    };
+    read.map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// A running appliance holds the store's lock: then it is asked. Otherwise the store is opened here.
+fn ask_or_do(config: Config, command: Command) -> Result<Value, String> {
+    if let Some(answer) = socket::ask(&config.data_dir, &command) {
+        return answer;
+    }
+    let origin = config.public_url().origin().to_owned();
+    let done = async {
+        let auth = start(&config, Sources::system()).await.map_err(|e| e.to_string())?;
+        run(&auth, &origin, command).await
+    };
+    web::run(&config.clone(), done).map_err(|e| e.to_string())?
+}
+
+fn print_listing(loaded: &Loaded) {
+    for option in loaded.listing() {
+        println!("{} = {}  # default {}, from {}", option.key, option.value, option.default, option.source);
+    }
+    for warning in loaded.config.warnings() {
+        println!("# warning: {warning}");
+    }
+}
+
+/// A line per thing; links and ids by themselves, so that scripts can take them.
+fn print(answer: Value) {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".into(),
+        other => other.to_string(),
+    };
+    if let Some(users) = answer.get("users").and_then(Value::as_array) {
+        for user in users {
+            let fields = ["login", "email", "role", "state", "live_sessions", "id"];
+            println!("{}", fields.map(|field| text(&user[field])).join("\t"));
+        }
+    } else if let Some(keys) = answer.get("keys").and_then(Value::as_array) {
+        for key in keys {
+            println!("{}", ["kid", "algorithm", "state", "created_at"].map(|field| text(&key[field])).join("\t"));
+        }
+    } else if let Some(found) = ["link", "kid", "store_id", "id"].into_iter().find_map(|field| answer.get(field)) {
+        println!("{}", text(found));
+    }
+}

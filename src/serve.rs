@@ -1,0 +1,100 @@
+//! The appliance at work: the web, the control socket, housekeeping, and a clean end.
+
+use crate::auth::{Auth, Refusal};
+use crate::config::Config;
+use crate::console::socket;
+use crate::logging::{self, AccessLog};
+use crate::start::{Sources, StartError, start};
+use crate::web::{self, Site};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The exit code when the store failed while running.
+pub const EXIT_STORE_FAILED: i32 = 70;
+/// How long checks from memory go on after the store failed.
+const AFTER_FAILURE_SECONDS: u64 = 5;
+/// How often housekeeping runs when nobody wakes it.
+const HOUSEKEEPING_SECONDS: u64 = 60;
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// In words for the operator: what does not start, and the remedy.
+pub async fn serve(config: Config) -> Result<(), String> {
+    let sources = Sources::system();
+    let auth = start(&config, sources.clone()).await.map_err(|e: StartError| e.to_string())?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let config = Arc::new(config);
+    let site = Site::new(Arc::clone(&config), sources.entropy.bytes()).map_err(|e| format!("a page: {e}"))?;
+    let site = Arc::new(site);
+    let access_log = match config.log.access {
+        true => Some(
+            AccessLog::start(sources.clock.clone(), logging::is_json(&config), std::io::stdout())
+                .map_err(|e| format!("the access log: {e}"))?,
+        ),
+        false => None,
+    };
+    let socket = socket::listen(&config.data_dir, Arc::clone(&auth), site.public_url.origin().to_owned())
+        .map_err(|e| format!("{}: {e}", socket::path(&config.data_dir).display()))?;
+    let house = tokio::spawn(keep_house(Arc::clone(&auth)));
+    let watch = tokio::spawn(watch(Arc::clone(&auth)));
+    announce(&config, &auth, site.public_url.origin()).await?;
+
+    let verbs = Arc::clone(&auth);
+    let ended = web::launch(&site, access_log.clone(), move |rocket| {
+        rocket.manage(Arc::clone(&verbs)).mount("/", web::routes())
+    })
+    .await;
+
+    socket.abort();
+    house.abort();
+    watch.abort();
+    let _ = std::fs::remove_file(socket::path(&config.data_dir));
+    if let Err(refusal) = auth.write_seen().await {
+        tracing::warn!(?refusal, "the latest last-seen times are lost");
+    }
+    if let Some(log) = access_log {
+        log.flush();
+    }
+    ended.map_err(|e| format!("cannot serve on port {}: {}", config.port, e.kind()))
+}
+
+/// Where to go, and the set-up link while nobody has set it up. On stdout, not in the log: the link is a secret.
+async fn announce(config: &Config, auth: &Auth, origin: &str) -> Result<(), String> {
+    println!("Hallpass serves {origin} (data in {})", config.data_dir.display());
+    match auth.mint_setup_code().await {
+        Ok(code) => {
+            println!("There is no administrator yet. Open this link within 30 minutes to make one:");
+            println!("  {origin}/setup?code={}", code.reveal());
+            println!("A new link: hallpass setup-link");
+        }
+        Err(Refusal::SetUpClosed) => println!("Sign in at {origin}/login; administrators find {origin}/admin"),
+        Err(refusal) => return Err(format!("no set-up link could be made: {refusal:?}")),
+    }
+    Ok(())
+}
+
+async fn keep_house(auth: Arc<Auth>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(HOUSEKEEPING_SECONDS)) => {}
+            () = auth.until_woken() => {}
+        }
+        if let Err(refusal) = auth.keep_house().await {
+            tracing::warn!(?refusal, "housekeeping stopped early");
+        }
+    }
+}
+
+/// Once the store has failed its memory may be ahead of the disk: checks go on for a moment, then the process ends,
+/// so that its supervisor starts it from what is on disk.
+async fn watch(auth: Arc<Auth>) {
+    while auth.is_ready() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    tracing::error!("the store has failed: this process ends in {AFTER_FAILURE_SECONDS} seconds");
+    tokio::time::sleep(Duration::from_secs(AFTER_FAILURE_SECONDS)).await;
+    std::process::exit(EXIT_STORE_FAILED);
+}

@@ -1,0 +1,173 @@
+//! From the configuration to the running verbs: data directory, master key, store, machines.
+
+use crate::auth::hasher::{HashSetting, Hasher};
+use crate::auth::jwt::Verifier;
+use crate::auth::keyfile::{self, KeyFileError};
+use crate::auth::throttle::{Throttle, ThrottleSettings};
+use crate::auth::vault::{MasterKey, Vault};
+use crate::auth::{Auth, Parts, Refusal, Settings};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::entropy::Entropy;
+use crate::model::app::Lifetimes;
+use crate::model::password::Password;
+use crate::model::throttle::Limit;
+use crate::model::time::MINUTE_MS;
+use crate::store::engine::{OpenError, Options};
+use crate::store::Store;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How many verified access tokens are remembered.
+const VERIFIED_TOKENS: usize = 50_000;
+/// How many batches may wait for the writer.
+const QUEUE_LENGTH: usize = 4096;
+
+/// Why the appliance does not start. Every text names what and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    #[error("master_key is no key: it is the one line of a key file, hallpass-key-1:…")]
+    BadMasterKey,
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("require_store names the store {wanted}, but {found}: mount the right volume, or restore a backup")]
+    OtherStore { wanted: String, found: String },
+    #[error("{0}")]
+    Verbs(String),
+    #[error("{0}: {1}")]
+    Io(PathBuf, std::io::Error),
+}
+
+/// Where time and randomness come from: the machine, or a test's hand.
+#[derive(Clone)]
+pub struct Sources {
+    pub clock: Clock,
+    pub entropy: Entropy,
+}
+
+impl Sources {
+    pub fn system() -> Self {
+        Self { clock: Clock::system(), entropy: Entropy::system() }
+    }
+}
+
+/// Opens everything and puts it together.
+///
+/// # Errors
+/// Whenever less might be there than was promised.
+pub async fn start(config: &Config, sources: Sources) -> Result<Arc<Auth>, StartError> {
+    let (store, vault) = open(config, &sources.entropy)?;
+    let hashing = HashSetting {
+        memory_kib: config.password.argon2_memory_kib,
+        iterations: config.password.argon2_iterations,
+        parallelism: config.password.argon2_parallelism,
+    };
+    let workers = config.password.hash_workers as usize;
+    let queue = config.password.hash_queue as usize;
+    let hasher = Hasher::new(hashing, workers, queue, sources.entropy.clone())
+        .map_err(|e| StartError::Verbs(format!("no threads for password hashing: {e}")))?;
+    let settings = settings(config);
+    let parts = Parts {
+        store,
+        vault,
+        hasher,
+        throttle: Throttle::new(throttling(config)),
+        verifier: Verifier::new(settings.issuer.clone(), VERIFIED_TOKENS),
+        clock: sources.clock,
+        entropy: sources.entropy,
+        settings,
+    };
+    let auth = Auth::start(parts).await.map_err(said)?;
+    keyfile::settle(&config.data_dir)?;
+    set_up_unattended(config, &auth).await?;
+    Ok(auth)
+}
+
+fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError> {
+    keyfile::prepare_directory(&config.data_dir)?;
+    let master = match (&config.master_key, &config.master_key_file) {
+        (Some(text), _) => MasterKey::parse(text.reveal()).ok_or(StartError::BadMasterKey)?,
+        (None, Some(path)) => keyfile::load(path)?,
+        (None, None) => keyfile::load_or_draft(&config.data_dir, entropy)?,
+    };
+    // A key file without a store is a sign of loss: only where neither is there may a store be made.
+    let may_begin = config.require_store.is_none() && !keyfile::is_settled(&config.data_dir);
+    let options = Options {
+        cache_bytes: u64::from(config.store.cache_mb) << 20,
+        queue_length: QUEUE_LENGTH,
+        initialise: may_begin.then(|| entropy.bytes()),
+        ..Options::new(&config.data_dir)
+    };
+    let store = Store::open(options, config.store.session_cache as usize)?;
+    let found = uuid::Uuid::from_bytes(store.engine().store_id()).to_string();
+    match &config.require_store {
+        Some(wanted) if *wanted != found => {
+            let found = format!("{} holds {found}", config.data_dir.display());
+            Err(StartError::OtherStore { wanted: wanted.clone(), found })
+        }
+        _ => Ok((store, Vault::new(&master))),
+    }
+}
+
+/// The administrator that the configuration names, only where nothing was ever set up.
+async fn set_up_unattended(config: &Config, auth: &Auth) -> Result<(), StartError> {
+    let (Some(email), Some(path)) = (&config.admin_email, &config.admin_password_file) else { return Ok(()) };
+    if auth.is_set_up().await.map_err(said)? {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| StartError::Io(path.clone(), e))?;
+    // Editors end files with a line break that nobody means.
+    let password = Password::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    match auth.set_up_unattended(email.clone(), password).await {
+        Ok(_) | Err(Refusal::SetUpClosed) => Ok(()),
+        Err(refusal) => Err(said(refusal)),
+    }
+}
+
+/// A refusal at the start, in words for the operator.
+fn said(refusal: Refusal) -> StartError {
+    StartError::Verbs(match refusal {
+        Refusal::Fault(text) => text,
+        Refusal::Store(error) => error.to_string(),
+        Refusal::Invalid(faults) => {
+            let said: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+            said.join("; ")
+        }
+        other => format!("{other:?}"),
+    })
+}
+
+fn settings(config: &Config) -> Settings {
+    let days = |days: u32| days * 24 * 60;
+    let (session, refresh) = (&config.session, &config.refresh);
+    let lives = |access_minutes, idle_minutes, absolute_minutes| Lifetimes {
+        access_minutes,
+        idle_minutes,
+        absolute_minutes,
+        remember_minutes: days(session.remember_days).max(absolute_minutes),
+    };
+    let tokens = &config.access_token;
+    let (idle, absolute) = (session.idle_minutes, session.absolute_minutes);
+    Settings {
+        issuer: config.public_url().origin().to_owned(),
+        registration: config.registration.enabled,
+        step_up_minutes: session.step_up_minutes,
+        password_length_min: config.password.min_length as usize,
+        ended_sessions_days: config.keep.ended_sessions_days,
+        session: lives(tokens.tracked_minutes, idle, absolute),
+        jwt: lives(tokens.jwt_minutes, idle, absolute),
+        tracked: lives(tokens.tracked_minutes, idle, absolute),
+        refresh: lives(tokens.refresh_minutes, days(refresh.idle_days), days(refresh.absolute_days)),
+    }
+}
+
+fn throttling(config: &Config) -> ThrottleSettings {
+    let limit = |burst, per_minute: u32| Limit { burst, refill_every_ms: MINUTE_MS / i64::from(per_minute.max(1)) };
+    let throttle = &config.throttle;
+    ThrottleSettings {
+        account: limit(throttle.account_failures, throttle.account_refill_per_minute),
+        address: limit(throttle.address_failures, throttle.address_refill_per_minute),
+    }
+}
