@@ -112,6 +112,11 @@ impl SigningKey {
     fn sign(&self, claims: &Claims) -> Result<String, KeyFault> {
         let mut token = self.header.clone();
         BASE64URL.encode_string(serde_json::to_vec(claims).map_err(fault)?, &mut token);
+        self.finish(token)
+    }
+
+    /// Appends the signature to the signing input (RFC 7515 section 5.1).
+    fn finish(&self, mut token: String) -> Result<String, KeyFault> {
         let random = SystemRandom::new();
         let signature = match &self.pair {
             Pair::Ec(pair) => pair.sign(&random, token.as_bytes()).map_err(fault)?.as_ref().to_vec(),
@@ -168,6 +173,13 @@ impl KeyRing {
     pub fn sign(&self, algorithm: Algorithm, claims: &Claims) -> Result<String, KeyFault> {
         let key = self.active.get(&algorithm).ok_or_else(|| KeyFault("there is no active key".into()))?;
         key.sign(claims)
+    }
+
+    /// Anything at all, signed: for tests of what must be refused.
+    #[cfg(test)]
+    pub fn sign_raw(&self, algorithm: Algorithm, header: &str, payload: &str) -> String {
+        let input = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
+        self.active[&algorithm].finish(input).unwrap()
     }
 
     /// The published keys (RFC 7517 section 5), in a steady order.
