@@ -34,8 +34,7 @@ impl Entropy {
             Source::System => getrandom::fill(&mut out).expect("the system has no randomness"),
             Source::Seeded(state) => {
                 let mut state = state.lock();
-                out.iter_mut()
-                    .for_each(|byte| *byte = split_mix(&mut state) as u8);
+                out.iter_mut().for_each(|byte| *byte = split_mix(&mut state) as u8);
             }
         }
         out

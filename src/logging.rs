@@ -27,9 +27,7 @@ pub fn start(config: &Config) {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stdout);
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stdout);
     // A second start in one process (tests) keeps the first.
     let _ = if is_json(config) {
         tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish())
@@ -112,9 +110,7 @@ impl AccessLog {
             written: Condvar::new(),
         });
         let writer = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("access-log".into())
-            .spawn(move || writer.run(out))?;
+        std::thread::Builder::new().name("access-log".into()).spawn(move || writer.run(out))?;
         Ok(Self(shared))
     }
 
@@ -174,21 +170,10 @@ impl Shared {
 
 /// Formats one line. Writing to a `Vec` cannot fail.
 fn line(out: &mut Vec<u8>, json: bool, now: Time, access: &Access<'_>) {
-    let Access {
-        method,
-        route,
-        path,
-        status,
-        latency_us,
-        request_id,
-        address,
-    } = access;
+    let Access { method, route, path, status, latency_us, request_id, address } = access;
     let now = now.to_rfc3339();
     if json {
-        let _ = write!(
-            out,
-            "{{\"timestamp\":\"{now}\",\"level\":\"INFO\",\"message\":\"access\","
-        );
+        let _ = write!(out, "{{\"timestamp\":\"{now}\",\"level\":\"INFO\",\"message\":\"access\",");
         let _ = write!(out, "\"method\":\"{method}\",\"route\":\"");
         escaped(out, route);
         out.extend_from_slice(b"\",\"path\":\"");
@@ -238,10 +223,7 @@ mod tests {
             path,
             status: 200,
             latency_us: 12,
-            request_id: RequestId {
-                run: 0xabc,
-                number: 7,
-            },
+            request_id: RequestId { run: 0xabc, number: 7 },
             address: IpAddr::from([192, 0, 2, 1]),
         }
     }

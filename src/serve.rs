@@ -70,7 +70,9 @@ async fn announce(config: &Config, auth: &Auth, origin: &str) -> Result<(), Stri
             println!("  {origin}/setup?code={}", code.reveal());
             println!("A new link: hallpass setup-link");
         }
-        Err(Refusal::SetUpClosed) => println!("Sign in at {origin}/login; administrators find {origin}/admin"),
+        Err(Refusal::SetUpClosed) => {
+            println!("Sign in at {origin}/login; administrators find {origin}/admin")
+        }
         Err(refusal) => return Err(format!("no set-up link could be made: {refusal:?}")),
     }
     Ok(())

@@ -13,8 +13,8 @@ use crate::model::app::Lifetimes;
 use crate::model::password::Password;
 use crate::model::throttle::Limit;
 use crate::model::time::MINUTE_MS;
-use crate::store::engine::{OpenError, Options};
 use crate::store::Store;
+use crate::store::engine::{OpenError, Options};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,7 +32,9 @@ pub enum StartError {
     BadMasterKey,
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("require_store names the store {wanted}, but {found}: mount the right volume, or restore a backup")]
+    #[error(
+        "require_store names the store {wanted}, but {found}: mount the right volume, or restore a backup"
+    )]
     OtherStore { wanted: String, found: String },
     #[error("{0}")]
     Verbs(String),
@@ -132,7 +134,8 @@ fn said(refusal: Refusal) -> StartError {
         Refusal::Fault(text) => text,
         Refusal::Store(error) => error.to_string(),
         Refusal::Invalid(faults) => {
-            let said: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+            let said: Vec<_> =
+                faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
             said.join("; ")
         }
         other => format!("{other:?}"),
@@ -164,7 +167,8 @@ fn settings(config: &Config) -> Settings {
 }
 
 fn throttling(config: &Config) -> ThrottleSettings {
-    let limit = |burst, per_minute: u32| Limit { burst, refill_every_ms: MINUTE_MS / i64::from(per_minute.max(1)) };
+    let limit =
+        |burst, per_minute: u32| Limit { burst, refill_every_ms: MINUTE_MS / i64::from(per_minute.max(1)) };
     let throttle = &config.throttle;
     ThrottleSettings {
         account: limit(throttle.account_failures, throttle.account_refill_per_minute),

@@ -23,11 +23,7 @@ struct Server {
 impl Server {
     fn start(mut config: Config) -> Self {
         // Free a moment ago; with port 0 both loopback addresses would get different ones.
-        config.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        config.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let port = config.port;
         let site = Arc::new(Site::new(Arc::new(config), [0; 4]).unwrap());
         let (up, is_up) = mpsc::channel();
@@ -40,19 +36,11 @@ impl Server {
                 });
                 rocket.mount("/", routes![echo]).attach(ready)
             };
-            web::run(&site.config, web::launch(&site, None, mount))
-                .unwrap()
-                .unwrap();
+            web::run(&site.config, web::launch(&site, None, mount)).unwrap().unwrap();
         });
         let mut ready = is_up.iter();
-        let shutdown = ready
-            .find_map(|(first, shutdown)| first.then_some(shutdown))
-            .unwrap();
-        Self {
-            port,
-            shutdown,
-            thread: Some(thread),
-        }
+        let shutdown = ready.find_map(|(first, shutdown)| first.then_some(shutdown)).unwrap();
+        Self { port, shutdown, thread: Some(thread) }
     }
 
     fn ask(&self, request: &str) -> String {
@@ -86,16 +74,7 @@ fn what_rocket_cannot_parse_leaves_with_the_same_headers() {
     let server = Server::start(Config::default());
     let answer =
         server.ask("BREW /api/v1/pot?code=secret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    assert_holds(
-        &answer,
-        &[
-            "HTTP/1.1 400",
-            "problem+json",
-            "nosniff",
-            "no-store",
-            "frame-ancestors 'none'",
-        ],
-    );
+    assert_holds(&answer, &["HTTP/1.1 400", "problem+json", "nosniff", "no-store", "frame-ancestors 'none'"]);
     assert!(!answer.contains("secret") && !answer.to_lowercase().contains("server:"));
 }
 
@@ -127,11 +106,7 @@ fn shutting_down_takes_seconds_even_with_an_open_connection() {
     let _idle = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).unwrap();
     let started = std::time::Instant::now();
     drop(server);
-    assert!(
-        started.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -33,9 +33,16 @@ pub struct AppFields {
 impl Auth {
     /// All apps but the deleted, the built-in ones first.
     pub fn list_apps(&self, _by: &Admin) -> Vec<Arc<Row<App>>> {
-        let mut apps: Vec<_> =
-            self.store.view().apps().filter(|app| app.value.standing != AppStanding::Deleted).cloned().collect();
-        apps.sort_by(|a, b| b.value.built_in.cmp(&a.value.built_in).then_with(|| a.value.id.cmp(&b.value.id)));
+        let mut apps: Vec<_> = self
+            .store
+            .view()
+            .apps()
+            .filter(|app| app.value.standing != AppStanding::Deleted)
+            .cloned()
+            .collect();
+        apps.sort_by(|a, b| {
+            b.value.built_in.cmp(&a.value.built_in).then_with(|| a.value.id.cmp(&b.value.id))
+        });
         apps
     }
 
@@ -87,7 +94,12 @@ impl Auth {
     ///
     /// # Errors
     /// `NotFound`, `Invalid`; `Conflict` where it would lock everybody out of the appliance.
-    pub async fn update_app(&self, by: &RecentAdmin, id: &AppId, fields: AppFields) -> Verdict<Arc<Row<App>>> {
+    pub async fn update_app(
+        &self,
+        by: &RecentAdmin,
+        id: &AppId,
+        fields: AppFields,
+    ) -> Verdict<Arc<Row<App>>> {
         let app = self
             .change_app(id, |_, app, _| {
                 apply_fields(app, &fields)?;
@@ -178,10 +190,12 @@ impl Auth {
     /// `InvalidClient`, whatever was wrong.
     pub async fn authenticate_app(&self, id: &str, secret: &str) -> Verdict<Arc<Row<App>>> {
         let app = id.parse().ok().and_then(|id| self.app(&id));
-        let app = app.filter(|app| app.value.standing == AppStanding::Enabled).ok_or(Refusal::InvalidClient)?;
+        let app =
+            app.filter(|app| app.value.standing == AppStanding::Enabled).ok_or(Refusal::InvalidClient)?;
         let digest = AppSecret::parse(secret).map_err(|_| Refusal::InvalidClient)?.digest();
         // Digests of 256 random bits: how long a comparison takes tells nothing about the secret.
-        let used = app.value.secrets.iter().find(|kept| kept.digest == digest).ok_or(Refusal::InvalidClient)?;
+        let used =
+            app.value.secrets.iter().find(|kept| kept.digest == digest).ok_or(Refusal::InvalidClient)?;
         self.note_secret_use(used.id);
         Ok(app)
     }

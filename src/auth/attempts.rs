@@ -1,8 +1,8 @@
 //! Charging attempts before the work, so that parallel guesses cannot beat the limit.
 
+use crate::auth::Auth;
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::throttle::ThrottleKey;
-use crate::auth::Auth;
 use crate::model::throttle::{Bucket, Charge};
 use crate::model::time::HOUR_MS;
 use crate::model::{DeviceId, UserId};
@@ -91,4 +91,3 @@ fn refuse_if_over(charge: Charge) -> Verdict<()> {
         }
     }
 }
-

@@ -1,10 +1,10 @@
 //! The blacklist by hand: tokens, sessions, users, keys.
 
+use crate::auth::Auth;
 use crate::auth::check::{Admin, RecentAdmin};
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::sessions::put_entry;
 use crate::auth::vault::Digestible;
-use crate::auth::Auth;
 use crate::model::blacklist::{BlacklistEntry, REASON_LENGTH_MAX, Target};
 use crate::model::session::{Credential, EndedReason};
 use crate::model::{Digest, RefreshToken, SessionId, SessionToken, TokenId, UserId};
@@ -35,7 +35,12 @@ impl Auth {
     ///
     /// # Errors
     /// `Invalid` for a pasted text that is no token of ours; `NotFound` for a session, user or key that is not.
-    pub async fn blacklist(&self, by: &RecentAdmin, strike: Strike, reason: &str) -> Verdict<Arc<Row<BlacklistEntry>>> {
+    pub async fn blacklist(
+        &self,
+        by: &RecentAdmin,
+        strike: Strike,
+        reason: &str,
+    ) -> Verdict<Arc<Row<BlacklistEntry>>> {
         if reason.chars().count() > REASON_LENGTH_MAX || reason.chars().any(char::is_control) {
             return Err(Refusal::field("reason", "invalid", "Up to 200 characters, no control characters."));
         }
@@ -69,7 +74,13 @@ impl Auth {
         Ok(self.store.row::<Credential>(digest).await?.map(|row| row.value.session()))
     }
 
-    async fn strike_token(&self, by: &Admin, id: TokenId, user: Option<UserId>, reason: &str) -> Verdict<Target> {
+    async fn strike_token(
+        &self,
+        by: &Admin,
+        id: TokenId,
+        user: Option<UserId>,
+        reason: &str,
+    ) -> Verdict<Target> {
         let target = Target::Token(id);
         let mut entry = BlacklistEntry::new(target, user, reason, by.actor(), self.clock.now());
         entry.manual = true;

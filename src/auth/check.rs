@@ -1,16 +1,16 @@
 //! Who is calling: by cookie or bearer, for every strategy and app. Memory only, but for what the cache lacks.
 
+use crate::auth::Auth;
 use crate::auth::jwt::TokenFault;
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::vault::Digestible;
-use crate::auth::Auth;
 use crate::model::app::{App, AppStanding, Strategy};
 use crate::model::blacklist::Target;
 use crate::model::claims::Claims;
-use crate::model::session::{Credential, EndedReason, SessionCredential};
+use crate::model::session::{Credential, EndedReason};
 use crate::model::time::MINUTE_MS;
 use crate::model::user::{Role, Standing, User};
-use crate::model::{AppId, Digest, SessionId, SessionToken, Time, TokenId};
+use crate::model::{AppId, Digest, RefreshToken, SessionId, SessionToken, Time, TokenId};
 use crate::store::mirror::Cached;
 use crate::store::session::FILLS_MAX;
 use crate::store::{Live, Row, View};
@@ -23,6 +23,8 @@ pub enum Means {
     Session { digest: Digest },
     /// An access token.
     Access { token: TokenId },
+    /// The refresh token in a `refresh` app's cookie: enough to be told who it is and to sign out.
+    Refresh,
 }
 
 /// Somebody who is signed in: the proof that a check went well. Only checks make one.
@@ -62,7 +64,7 @@ impl SignedIn {
         match (&self.session, &self.means) {
             (Some(live), _) => *live.row.value.id.as_bytes(),
             (None, Means::Access { token }) => *token.as_bytes(),
-            (None, Means::Session { digest }) => digest.0[..16].try_into().unwrap_or_default(),
+            (None, Means::Session { .. } | Means::Refresh) => [0; 16],
         }
     }
 }
@@ -131,10 +133,10 @@ impl Auth {
     /// # Errors
     /// As [`Auth::check_session`] and [`Auth::check_access`].
     pub async fn check(&self, text: &str, cookie_of: Option<&AppId>) -> Verdict<SignedIn> {
-        if text.starts_with(SessionToken::PREFIX) {
-            self.check_session(text, cookie_of).await
-        } else {
-            self.check_access(text, cookie_of).await
+        match cookie_of {
+            _ if text.starts_with(SessionToken::PREFIX) => self.check_session(text, cookie_of).await,
+            Some(app) if text.starts_with(RefreshToken::PREFIX) => self.check_refresh(text, app).await,
+            _ => self.check_access(text, cookie_of).await,
         }
     }
 
@@ -153,9 +155,15 @@ impl Auth {
                     Cached::Miss(stamp) => Missing::Credential(stamp),
                     Cached::Hit(credential) => match view.session(&credential.session) {
                         Cached::Miss(_) => Missing::Session(credential.session),
-                        Cached::Hit(live) => {
-                            return judge_session(&view, credential, live, digest, cookie_of, now);
+                        Cached::Hit(live) if credential.answers(now) => {
+                            let means = Means::Session { digest };
+                            let holder =
+                                Holder { epoch: credential.epoch, proven_at: credential.proven_at, means };
+                            let signed_in = judge_session(&view, holder, live, cookie_of, now)?;
+                            view.touch(live, now);
+                            return Ok(signed_in);
                         }
+                        Cached::Hit(_) => return Err(Refusal::InvalidToken),
                     },
                 }
             };
@@ -163,16 +171,43 @@ impl Auth {
                 Missing::Session(id) => {
                     self.store.live_session(&id).await?.ok_or(Refusal::InvalidToken)?;
                 }
-                Missing::Credential(stamp) => match self.store.row::<Credential>(&digest).await?.map(|r| r.value) {
-                    Some(Credential::Session(credential)) => {
-                        self.store.mirror().fill_credential(stamp, digest, credential);
+                Missing::Credential(stamp) => {
+                    match self.store.row::<Credential>(&digest).await?.map(|r| r.value) {
+                        Some(Credential::Session(credential)) => {
+                            self.store.mirror().fill_credential(stamp, digest, credential);
+                        }
+                        // Straight from the read: strangers cost the writer nothing.
+                        _ => return Err(Refusal::InvalidToken),
                     }
-                    // Straight from the read: strangers cost the writer nothing.
-                    _ => return Err(Refusal::InvalidToken),
-                },
+                }
             }
         }
         Err(Refusal::Overloaded)
+    }
+
+    /// The holder of a refresh token in its app's cookie. Nothing is spent by it, and it opens no API: a page that
+    /// was loaded anew learns by it who is signed in and the CSRF token for its next rotation.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `TokenExpired`, or `SessionEnded` with the reason.
+    async fn check_refresh(&self, text: &str, app: &AppId) -> Verdict<SignedIn> {
+        let token = RefreshToken::parse(text).map_err(|_| Refusal::InvalidToken)?;
+        let now = self.clock.now();
+        let row = self.store.row::<Credential>(&token.digest()).await?.ok_or(Refusal::InvalidToken)?;
+        let Credential::Refresh(credential) = row.value else { return Err(Refusal::InvalidToken) };
+        if !credential.is_current() {
+            return Err(Refusal::InvalidToken);
+        }
+        let live = self.store.live_session(&credential.session).await?.ok_or(Refusal::InvalidToken)?;
+        let view = self.store.view();
+        let live = match view.session(&credential.session) {
+            Cached::Hit(live) => live,
+            Cached::Miss(_) => &live,
+        };
+        let proven_at = live.row.value.proven_at;
+        let holder = Holder { epoch: credential.epoch, proven_at, means: Means::Refresh };
+        let signed_in = judge_session(&view, holder, live, Some(app), now)?;
+        if credential.idle_ends_at <= now { Err(Refusal::TokenExpired) } else { Ok(signed_in) }
     }
 
     /// The holder of an access token, of whatever app; in a cookie only of the app in its name.
@@ -218,12 +253,15 @@ impl Auth {
     /// Admits to the appliance's own API.
     ///
     /// # Errors
-    /// `Forbidden` with a credential of an app without `appliance_access`, whoever's it is.
+    /// `Forbidden` with a credential of an app without `appliance_access`, whoever's it is; `InvalidToken` with a
+    /// refresh token, which is there to be rotated.
     pub fn member(&self, caller: SignedIn) -> Verdict<Member> {
-        if caller.app().appliance_access {
-            Ok(Member(caller))
-        } else {
-            Err(Refusal::Forbidden("Credentials of this app do not open the appliance's own API."))
+        match caller.means {
+            _ if !caller.app().appliance_access => {
+                Err(Refusal::Forbidden("Credentials of this app do not open the appliance's own API."))
+            }
+            Means::Refresh => Err(Refusal::InvalidToken),
+            Means::Session { .. } | Means::Access { .. } => Ok(Member(caller)),
         }
     }
 
@@ -260,17 +298,24 @@ enum Missing {
     Session(SessionId),
 }
 
+/// What an opaque credential says of its holder.
+struct Holder {
+    /// The session's epoch at the credential's issue.
+    epoch: u32,
+    proven_at: Time,
+    means: Means,
+}
+
 fn judge_session(
     view: &View,
-    credential: &SessionCredential,
+    holder: Holder,
     live: &Arc<Live>,
-    digest: Digest,
     cookie_of: Option<&AppId>,
     now: Time,
 ) -> Verdict<SignedIn> {
     let session = &live.row.value;
     // A cookie counts only for the app in its name.
-    if cookie_of.is_some_and(|app| *app != session.app) || !credential.answers(now) {
+    if cookie_of.is_some_and(|app| *app != session.app) {
         return Err(Refusal::InvalidToken);
     }
     let (user, app) = (view.user(&session.user), view.app(&session.app));
@@ -278,18 +323,18 @@ fn judge_session(
     if let Some(ended) = session.over(last_seen, user.map(|u| &u.value), app.map(|a| &a.value), now) {
         return Err(Refusal::SessionEnded(ended.reason));
     }
-    if credential.epoch != session.epoch {
-        let reason = user.and_then(|user| user.value.cut.as_ref()).map_or(EndedReason::Revoked, |cut| cut.reason);
+    if holder.epoch != session.epoch {
+        let reason =
+            user.and_then(|user| user.value.cut.as_ref()).map_or(EndedReason::Revoked, |cut| cut.reason);
         return Err(Refusal::SessionEnded(reason));
     }
     let (Some(user), Some(app)) = (user, app) else { return Err(Refusal::InvalidToken) };
-    view.touch(live, now);
     Ok(SignedIn {
         user: Arc::clone(user),
         app: Arc::clone(app),
         session: Some(Arc::clone(live)),
-        means: Means::Session { digest },
-        proven_at: credential.proven_at,
+        means: holder.means,
+        proven_at: holder.proven_at,
     })
 }
 

@@ -25,35 +25,18 @@ pub struct HashSetting {
 
 impl HashSetting {
     /// OWASP's first recommendation for argon2id.
-    pub const DEFAULT: Self = Self {
-        memory_kib: 19_456,
-        iterations: 2,
-        parallelism: 1,
-    };
+    pub const DEFAULT: Self = Self { memory_kib: 19_456, iterations: 2, parallelism: 1 };
 
     /// The most that a stored hash may ask for, or our own setting if that is higher: a hash from a restored or
     /// doctored store must not take the machine's memory.
-    const STORED_MAX: Self = Self {
-        memory_kib: 262_144,
-        iterations: 16,
-        parallelism: 16,
-    };
+    const STORED_MAX: Self = Self { memory_kib: 262_144, iterations: 16, parallelism: 16 };
 
     fn params(self) -> Result<Params, argon2::Error> {
-        Params::new(
-            self.memory_kib,
-            self.iterations,
-            self.parallelism,
-            Some(OUTPUT_BYTES),
-        )
+        Params::new(self.memory_kib, self.iterations, self.parallelism, Some(OUTPUT_BYTES))
     }
 
     fn of(params: &Params) -> Self {
-        Self {
-            memory_kib: params.m_cost(),
-            iterations: params.t_cost(),
-            parallelism: params.p_cost(),
-        }
+        Self { memory_kib: params.m_cost(), iterations: params.t_cost(), parallelism: params.p_cost() }
     }
 
     /// Whether any of the costs is above the other's.
@@ -143,34 +126,25 @@ impl Hasher {
         queue_length_max: usize,
         entropy: Entropy,
     ) -> io::Result<Self> {
-        let params = setting
-            .params()
-            .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+        let params =
+            setting.params().map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
         let workers = match workers {
             0 => thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
         // Owned before the first thread starts: if a later one cannot, the earlier ones end.
-        let hasher = Self {
-            queue: Arc::new(Queue::new(queue_length_max)),
-        };
+        let hasher = Self { queue: Arc::new(Queue::new(queue_length_max)) };
         for n in 0..workers {
             let queue = Arc::clone(&hasher.queue);
-            let mut bench = Bench {
-                setting,
-                params: params.clone(),
-                entropy: entropy.clone(),
-                memory: Vec::new(),
-            };
-            thread::Builder::new()
-                .name(format!("hasher-{n}"))
-                .spawn(move || {
-                    // On Linux priorities are per thread. Without it the work is still right, so it is only tried.
-                    if let Err(e) = rustix::process::setpriority_process(None, NICE) {
-                        tracing::warn!(event = "hasher_priority", error = %e);
-                    }
-                    queue.work(&mut bench);
-                })?;
+            let mut bench =
+                Bench { setting, params: params.clone(), entropy: entropy.clone(), memory: Vec::new() };
+            thread::Builder::new().name(format!("hasher-{n}")).spawn(move || {
+                // On Linux priorities are per thread. Without it the work is still right, so it is only tried.
+                if let Err(e) = rustix::process::setpriority_process(None, NICE) {
+                    tracing::warn!(event = "hasher_priority", error = %e);
+                }
+                queue.work(&mut bench);
+            })?;
         }
         Ok(hasher)
     }
@@ -189,8 +163,7 @@ impl Hasher {
     /// # Errors
     /// [`HashRefusal`].
     pub async fn verify(&self, password: Password, stored: Option<Phc>) -> Result<Verified, HashRefusal> {
-        self.run(move |bench| bench.verify(&password, stored.as_ref()))
-            .await?
+        self.run(move |bench| bench.verify(&password, stored.as_ref())).await?
     }
 
     /// How many wait for a worker.
@@ -238,11 +211,7 @@ struct QueueState {
 
 impl Queue {
     fn new(length_max: usize) -> Self {
-        Self {
-            state: Mutex::default(),
-            wake: Condvar::new(),
-            length_max,
-        }
+        Self { state: Mutex::default(), wake: Condvar::new(), length_max }
     }
 
     fn push(&self, job: Job) -> Result<(), HashRefusal> {
@@ -288,15 +257,9 @@ impl Bench {
     fn hash(&mut self, password: &Password) -> Result<Phc, HashRefusal> {
         let salt = self.entropy.bytes::<SALT_BYTES>();
         let output = self.derive(password, &salt, self.params.clone())?;
-        let HashSetting {
-            memory_kib,
-            iterations,
-            parallelism,
-        } = self.setting;
+        let HashSetting { memory_kib, iterations, parallelism } = self.setting;
         let (salt, output) = (BASE64.encode(salt), BASE64.encode(output.as_bytes()));
-        Ok(Phc(format!(
-            "$argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}${salt}${output}"
-        )))
+        Ok(Phc(format!("$argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}${salt}${output}")))
     }
 
     fn verify(&mut self, password: &Password, stored: Option<&Phc>) -> Result<Verified, HashRefusal> {
@@ -309,19 +272,12 @@ impl Bench {
         });
         let Some(known) = known else {
             self.derive(password, &[0; SALT_BYTES], self.params.clone())?;
-            return Ok(Verified {
-                matches: false,
-                rehash: None,
-            });
+            return Ok(Verified { matches: false, rehash: None });
         };
         let setting = HashSetting::of(&known.params);
         // Output compares in constant time.
         let matches = self.derive(password, &known.salt, known.params)? == known.output;
-        let rehash = if matches && self.setting.exceeds(setting) {
-            Some(self.hash(password)?)
-        } else {
-            None
-        };
+        let rehash = if matches && self.setting.exceeds(setting) { Some(self.hash(password)?) } else { None };
         Ok(Verified { matches, rehash })
     }
 

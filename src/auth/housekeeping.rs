@@ -1,7 +1,7 @@
 //! What is done in the background: last-seen times, unfinished jobs, and the sweep of the expired.
 
-use crate::auth::refusal::Verdict;
 use crate::auth::Auth;
+use crate::auth::refusal::Verdict;
 use crate::model::job::{Job, SessionFilter, Work};
 use crate::model::key::{KeyRecord, KeyState};
 use crate::model::session::{Ended, EndedReason, Session};
@@ -102,7 +102,9 @@ impl Auth {
 
     async fn end_for_job(&self, job: &Job, row: &Row<Session>) -> Verdict<bool> {
         match &job.work {
-            Work::EndMatching { .. } => self.end_session(&row.value.id, None, EndedReason::Revoked, job.by, "").await,
+            Work::EndMatching { .. } => {
+                self.end_session(&row.value.id, None, EndedReason::Revoked, job.by, "").await
+            }
             Work::EndOfUser { reason, .. } => {
                 // The epoch has ended it already: only the record is marked, nothing new is blacklisted.
                 let mut batch = Batch::new();
@@ -146,14 +148,22 @@ impl Auth {
             DueRecord::Blacklist(row) if row.value.until <= now => _ = batch.settle(due).remove_row(row),
             DueRecord::Blacklist(row) => _ = batch.refile(due, row.value.until),
             DueRecord::Code(row) => _ = batch.settle(due).remove_row(row),
-            DueRecord::Attempts(row) if row.value.bucket.is_idle(now) => _ = batch.settle(due).remove_row(row),
+            DueRecord::Attempts(row) if row.value.bucket.is_idle(now) => {
+                _ = batch.settle(due).remove_row(row)
+            }
             DueRecord::Attempts(_) => _ = batch.refile(due, now.plus_ms(HOUR_MS)),
             DueRecord::Key(row) => sweep_key(&mut batch, due, row, now),
         }
         Ok(batch)
     }
 
-    async fn sweep_session(&self, batch: &mut Batch, due: &Due, row: &Row<Session>, now: Time) -> Verdict<()> {
+    async fn sweep_session(
+        &self,
+        batch: &mut Batch,
+        due: &Due,
+        row: &Row<Session>,
+        now: Time,
+    ) -> Verdict<()> {
         let session = &row.value;
         let last_seen = match self.store.live_session(&session.id).await? {
             Some(live) => live.last_seen(),
@@ -161,7 +171,9 @@ impl Auth {
         };
         let days = self.settings.ended_sessions_days;
         match (&session.ended, self.shown(session.clone(), last_seen, now).ended) {
-            (Some(ended), _) if kept_until(ended.at, days) <= now => _ = batch.settle(due).forget_session(row),
+            (Some(ended), _) if kept_until(ended.at, days) <= now => {
+                _ = batch.settle(due).forget_session(row)
+            }
             (Some(ended), _) => _ = batch.refile(due, kept_until(ended.at, days)),
             (None, Some(ended)) if paused(ended.reason) && now < session.ends_at => {
                 batch.refile(due, session.ends_at);

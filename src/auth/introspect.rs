@@ -1,9 +1,9 @@
 //! What apps ask about tokens (RFC 7662), and how they give them back (RFC 7009).
 
+use crate::auth::Auth;
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::sessions::put_entry;
 use crate::auth::vault::Digestible;
-use crate::auth::Auth;
 use crate::model::app::{App, Strategy};
 use crate::model::blacklist::{BlacklistEntry, Target};
 use crate::model::claims::Claims;
@@ -52,8 +52,12 @@ impl Auth {
         let Some(row) = self.store.row::<Credential>(&token.digest()).await? else { return Ok(None) };
         let Credential::Refresh(credential) = row.value else { return Ok(None) };
         let now = self.clock.now();
-        let good = credential.app == by.id && credential.state == RefreshState::Fresh && now < credential.idle_ends_at;
-        let Some(live) = self.store.live_session(&credential.session).await?.filter(|_| good) else { return Ok(None) };
+        let good = credential.app == by.id
+            && credential.state == RefreshState::Fresh
+            && now < credential.idle_ends_at;
+        let Some(live) = self.store.live_session(&credential.session).await?.filter(|_| good) else {
+            return Ok(None);
+        };
         let session = &live.row.value;
         let over = self.shown(session.clone(), live.last_seen(), now).ended.is_some();
         let user = self.user(&session.user).filter(|_| !over && session.epoch == credential.epoch);
@@ -92,7 +96,8 @@ impl Auth {
             let Some(row) = self.store.row::<Credential>(&digest).await? else { return Ok(()) };
             return self.revoke_session_of(by, row.value.session()).await;
         }
-        let Some(claims) = self.read_access_even_if_over(text).filter(|claims| claims.client_id == by.id) else {
+        let Some(claims) = self.read_access_even_if_over(text).filter(|claims| claims.client_id == by.id)
+        else {
             return Ok(());
         };
         if let Some(sid) = claims.sid.filter(|_| by.strategy == Strategy::Tracked) {

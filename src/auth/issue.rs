@@ -42,7 +42,14 @@ pub(crate) struct Fresh {
 
 impl Auth {
     /// A session that begins now. Nothing is written yet.
-    pub(crate) fn new_session(&self, user: &User, app: &App, client: &Client, remember: bool, now: Time) -> Session {
+    pub(crate) fn new_session(
+        &self,
+        user: &User,
+        app: &App,
+        client: &Client,
+        remember: bool,
+        now: Time,
+    ) -> Session {
         let lives = &app.lifetimes;
         let minutes = if remember { lives.remember_minutes } else { lives.absolute_minutes };
         let device = device::describe(&client.agent);

@@ -105,10 +105,16 @@ impl Auth {
 
     fn active_key(&self, algorithm: Algorithm) -> Option<Arc<Row<KeyRecord>>> {
         let view = self.store.view();
-        view.keys().find(|key| key.value.algorithm == algorithm && key.value.state == KeyState::Active).cloned()
+        view.keys()
+            .find(|key| key.value.algorithm == algorithm && key.value.state == KeyState::Active)
+            .cloned()
     }
 
-    async fn put_new_key(&self, algorithm: Algorithm, old: impl Fn(&mut Batch, (&Row<KeyRecord>, Time))) -> Verdict<String> {
+    async fn put_new_key(
+        &self,
+        algorithm: Algorithm,
+        old: impl Fn(&mut Batch, (&Row<KeyRecord>, Time)),
+    ) -> Verdict<String> {
         let material = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm))
             .await
             .map_err(|e| Refusal::Fault(format!("key making stopped: {e}")))?
@@ -146,7 +152,10 @@ impl Auth {
 fn put_retiring(batch: &mut Batch, (active, now): (&Row<KeyRecord>, Time)) {
     let until = end_of_memory(now);
     let retiring = KeyRecord { state: KeyState::Retiring { until }, ..active.value.clone() };
-    batch.unchanged(active).put(active.value.kid.as_str(), &retiring).look_again::<KeyRecord>(&active.value.kid, until);
+    batch
+        .unchanged(active)
+        .put(active.value.kid.as_str(), &retiring)
+        .look_again::<KeyRecord>(&active.value.kid, until);
 }
 
 /// When the last token of a key that stops signing now is dead, whatever lifetimes were set.
@@ -156,6 +165,7 @@ pub(crate) fn end_of_memory(now: Time) -> Time {
 
 pub(crate) fn target_of(kid: &str) -> Verdict<Target> {
     use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(kid).map_err(|_| Refusal::NotFound)?;
+    let bytes =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(kid).map_err(|_| Refusal::NotFound)?;
     bytes.try_into().map(Target::Key).map_err(|_| Refusal::NotFound)
 }

@@ -61,15 +61,12 @@ impl Auth {
             }
         };
         self.refund(&charged);
-        let signed_in =
-            self.open(user.value.id, &app.value.id, &sign_in.client, sign_in.remember, sign_in.replaces).await?;
+        let signed_in = self
+            .open(user.value.id, &app.value.id, &sign_in.client, sign_in.remember, sign_in.replaces)
+            .await?;
         let device = device.unwrap_or_else(|| DeviceId::new(self.clock.now(), self.entropy.bytes()));
-        let device_proof = self.vault.device_proof(
-            user.value.id,
-            device,
-            user.value.password_generation,
-            self.clock.now(),
-        );
+        let device_proof =
+            self.vault.device_proof(user.value.id, device, user.value.password_generation, self.clock.now());
         tracing::info!(event = "signed_in", user = %user.value.id, app = %app.value.id);
         let (user, app, issued) = signed_in;
         Ok(SignedInAs { user, app, issued, device_proof })
@@ -106,7 +103,9 @@ impl Auth {
         };
         let phc = record.as_ref().map(|row| row.value.phc.clone().into());
         let verified = self.hasher.verify(password, phc).await?;
-        let Some(user) = user.filter(|_| verified.matches).and_then(|id| self.user(&id)) else { return Ok(None) };
+        let Some(user) = user.filter(|_| verified.matches).and_then(|id| self.user(&id)) else {
+            return Ok(None);
+        };
         if let (Some(row), Some(rehashed)) = (record, verified.rehash) {
             let mut batch = Batch::new();
             let phc = rehashed.into();
@@ -146,7 +145,8 @@ impl Auth {
                     (Some(session), fresh)
                 }
             };
-            let ended = self.put_end_of_replaced(&mut batch, replaced, &app.value.id, &user.value, now).await?;
+            let ended =
+                self.put_end_of_replaced(&mut batch, replaced, &app.value.id, &user.value, now).await?;
             let (opened, one_less) = (u32::from(session.is_some()), u32::from(ended));
             self.put_sign_in(&mut batch, &user.value, opened, one_less, now).await?;
             if self.store.commit(batch).await? == Outcome::Conflict {
@@ -168,7 +168,8 @@ impl Auth {
         now: Time,
     ) -> Verdict<bool> {
         let Some(digest) = replaced else { return Ok(false) };
-        let Some(Credential::Session(credential)) = self.store.row::<Credential>(&digest).await?.map(|r| r.value)
+        let Some(Credential::Session(credential)) =
+            self.store.row::<Credential>(&digest).await?.map(|r| r.value)
         else {
             return Ok(false);
         };

@@ -33,7 +33,9 @@ impl Auth {
         match scope {
             Scope::Local => self.logout_here(caller).await.map(|()| None),
             Scope::Global => self.logout_everywhere(caller).await.map(|()| None),
-            Scope::Others => self.cut_others(caller, EndedReason::LogoutOthers, |_, _| Ok(())).await.map(Some),
+            Scope::Others => {
+                self.cut_others(caller, EndedReason::LogoutOthers, |_, _| Ok(())).await.map(Some)
+            }
         }
     }
 
@@ -43,7 +45,8 @@ impl Auth {
             self.end_session(&id, None, EndedReason::Logout, Actor::User(user), "").await?;
         } else if let Means::Access { token } = caller.means() {
             let target = Target::Token(*token);
-            let entry = BlacklistEntry::new(target, Some(user), "logout", Actor::User(user), self.clock.now());
+            let entry =
+                BlacklistEntry::new(target, Some(user), "logout", Actor::User(user), self.clock.now());
             let mut batch = Batch::new();
             put_entry(&mut batch, &entry);
             self.store.commit(batch).await?;

@@ -117,7 +117,10 @@ impl Auth {
         if kept == value {
             return Ok(());
         }
-        Err(Refusal::Fault("the master key is not the one that this store was made with: bring the right key file back".into()))
+        Err(Refusal::Fault(
+            "the master key is not the one that this store was made with: bring the right key file back"
+                .into(),
+        ))
     }
 
     async fn put_built_in_apps(&self) -> Verdict<()> {

@@ -48,7 +48,7 @@ impl Auth {
                     self.put_secrets(&mut batch, &session, now)
                 }
                 // The refresh token goes on; only the access token is new.
-                Means::Access { .. } => Default::default(),
+                Means::Access { .. } | Means::Refresh => Default::default(),
             };
             if self.store.commit(batch).await? != Outcome::Conflict {
                 tracing::info!(event = "reauthenticated", user = %user.value.id);

@@ -57,7 +57,9 @@ impl Auth {
 
     async fn find(&self, digest: &Digest) -> Verdict<Found> {
         let token_row = self.store.row::<Credential>(digest).await?.ok_or(Refusal::InvalidRefreshToken)?;
-        let Credential::Refresh(token) = token_row.value.clone() else { return Err(Refusal::InvalidRefreshToken) };
+        let Credential::Refresh(token) = token_row.value.clone() else {
+            return Err(Refusal::InvalidRefreshToken);
+        };
         let session = self.store.row::<Session>(&token.session).await?.ok_or(Refusal::InvalidRefreshToken)?;
         let successor = match &token.state {
             RefreshState::Spent(spent) => self.store.row::<Credential>(&spent.successor).await?,
@@ -207,8 +209,16 @@ impl Auth {
         Ok(())
     }
 
-    async fn answer(&self, batch: Batch, found: &Found, successor: RefreshToken, now: Time) -> Verdict<Option<Issued>> {
-        let (Some(user), Some(app)) = (&found.user, &found.app) else { return Err(Refusal::InvalidRefreshToken) };
+    async fn answer(
+        &self,
+        batch: Batch,
+        found: &Found,
+        successor: RefreshToken,
+        now: Time,
+    ) -> Verdict<Option<Issued>> {
+        let (Some(user), Some(app)) = (&found.user, &found.app) else {
+            return Err(Refusal::InvalidRefreshToken);
+        };
         self.ensure_signing_key(app.value.algorithm).await?;
         if self.store.commit(batch).await? == Outcome::Conflict {
             return Ok(None);

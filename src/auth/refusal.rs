@@ -22,7 +22,9 @@ pub enum Refusal {
     Unauthenticated,
     /// One answer for every fault of a sign-in, so that accounts cannot be guessed.
     InvalidCredentials,
-    TooManyAttempts { retry_after_seconds: u64 },
+    TooManyAttempts {
+        retry_after_seconds: u64,
+    },
     InvalidToken,
     TokenExpired,
     TokenBlacklisted,
@@ -34,7 +36,10 @@ pub enum Refusal {
     Forbidden(&'static str),
     NotFound,
     Invalid(Vec<FieldFault>),
-    Conflict { code: &'static str, message: &'static str },
+    Conflict {
+        code: &'static str,
+        message: &'static str,
+    },
     /// `If-Match` names another version.
     PreconditionFailed,
     /// A one-time code that is unknown, used or too old.

@@ -78,7 +78,8 @@ impl Auth {
     ) -> Verdict<ShownPage> {
         let now = self.clock.now();
         let keep = |session: &Session, seen: Time| {
-            state == ShownState::All || self.ended(session, seen, now).is_some() == (state == ShownState::Ended)
+            state == ShownState::All
+                || self.ended(session, seen, now).is_some() == (state == ShownState::Ended)
         };
         let live_only = state == ShownState::Live;
         let SessionPage { items, next } = self.store.sessions(filter, live_only, cursor, limit, keep).await?;
@@ -127,7 +128,12 @@ impl Auth {
     ///
     /// # Errors
     /// When the store fails; those ended before stay ended.
-    pub async fn revoke_sessions(&self, by: &Admin, ids: &[SessionId], reason: &str) -> Verdict<(usize, usize)> {
+    pub async fn revoke_sessions(
+        &self,
+        by: &Admin,
+        ids: &[SessionId],
+        reason: &str,
+    ) -> Verdict<(usize, usize)> {
         let (mut ended, mut skipped) = (0, 0);
         for id in ids {
             let own = by.session_id() == Some(*id);
@@ -148,7 +154,8 @@ impl Auth {
     pub async fn revoke_matching(&self, by: &Admin, filter: SessionFilter) -> Verdict<usize> {
         let now = self.clock.now();
         let work = Work::EndMatching { filter, except: by.session_id() };
-        let job = Job { id: JobId::new(now, self.entropy.bytes()), work, by: by.actor(), at: now, cursor: None };
+        let job =
+            Job { id: JobId::new(now, self.entropy.bytes()), work, by: by.actor(), at: now, cursor: None };
         let mut batch = Batch::new();
         batch.put(&job.id, &job);
         self.store.commit(batch).await?;
@@ -165,7 +172,9 @@ impl Auth {
     ) -> Verdict<bool> {
         for _ in 0..TRIES_MAX {
             let row = self.store.row::<Session>(id).await?;
-            let row = row.filter(|row| owner.is_none_or(|owner| row.value.user == owner)).ok_or(Refusal::NotFound)?;
+            let row = row
+                .filter(|row| owner.is_none_or(|owner| row.value.user == owner))
+                .ok_or(Refusal::NotFound)?;
             let mut batch = Batch::new();
             let live = row.value.ended.is_none();
             if live {
@@ -185,12 +194,23 @@ impl Auth {
 
     /// Puts the end of a session into the batch, with all that goes with it: roster, and the blacklist where
     /// access tokens of it are about.
-    pub(crate) async fn put_end(&self, batch: &mut Batch, row: &Row<Session>, ended: Ended, note: &str) -> Verdict<()> {
+    pub(crate) async fn put_end(
+        &self,
+        batch: &mut Batch,
+        row: &Row<Session>,
+        ended: Ended,
+        note: &str,
+    ) -> Verdict<()> {
         let session = &row.value;
         if matches!(session.strategy, Strategy::Tracked | Strategy::Refresh) {
             let reason = if note.is_empty() { ended.reason.as_str() } else { note };
-            let entry =
-                BlacklistEntry::new(Target::Session(session.id), Some(session.user), reason, ended.by, ended.at);
+            let entry = BlacklistEntry::new(
+                Target::Session(session.id),
+                Some(session.user),
+                reason,
+                ended.by,
+                ended.at,
+            );
             put_entry(batch, &entry);
         }
         batch.end_session(row, ended);
@@ -199,7 +219,14 @@ impl Auth {
 
     /// Moves the user's epoch and says so in the blacklist: everything opened so far is over, at once.
     /// The records are marked afterwards by a job.
-    pub(crate) fn put_cut(&self, batch: &mut Batch, user: &mut User, reason: EndedReason, by: Actor, now: Time) -> Job {
+    pub(crate) fn put_cut(
+        &self,
+        batch: &mut Batch,
+        user: &mut User,
+        reason: EndedReason,
+        by: Actor,
+        now: Time,
+    ) -> Job {
         user.cut(reason, by, now);
         let mut entry = BlacklistEntry::new(Target::User(user.id), Some(user.id), reason.as_str(), by, now);
         entry.below_epoch = Some(user.epoch);

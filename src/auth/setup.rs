@@ -1,8 +1,8 @@
 //! Set-up: the first administrator, once and for ever.
 
+use crate::auth::Auth;
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::users::NewUser;
-use crate::auth::Auth;
 use crate::model::OneTimeCode;
 use crate::model::code::CodePurpose;
 use crate::model::password::Password;
@@ -35,7 +35,14 @@ impl Auth {
     ///
     /// # Errors
     /// `SetUpClosed`, `InvalidCode`, `Invalid`.
-    pub async fn set_up(&self, code: &str, login: String, email: Option<String>, name: String, password: Password) -> Verdict<Arc<Row<User>>> {
+    pub async fn set_up(
+        &self,
+        code: &str,
+        login: String,
+        email: Option<String>,
+        name: String,
+        password: Password,
+    ) -> Verdict<Arc<Row<User>>> {
         if self.is_set_up().await? {
             return Err(Refusal::SetUpClosed);
         }
@@ -56,7 +63,13 @@ impl Auth {
         self.claim("admin".into(), Some(email), "Administrator".into(), password).await
     }
 
-    async fn claim(&self, login: String, email: Option<String>, name: String, password: Password) -> Verdict<Arc<Row<User>>> {
+    async fn claim(
+        &self,
+        login: String,
+        email: Option<String>,
+        name: String,
+        password: Password,
+    ) -> Verdict<Arc<Row<User>>> {
         let now = self.clock.now();
         let new = NewUser {
             login,

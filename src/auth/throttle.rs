@@ -17,13 +17,7 @@ pub struct ThrottleSettings {
 
 impl Default for ThrottleSettings {
     fn default() -> Self {
-        Self {
-            account: Limit::ACCOUNT,
-            address: Limit {
-                burst: 100,
-                refill_every_ms: 2000,
-            },
-        }
+        Self { account: Limit::ACCOUNT, address: Limit { burst: 100, refill_every_ms: 2000 } }
     }
 }
 
@@ -162,11 +156,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         if shard.len() >= self.shard_entries_max && !shard.contains_key(&key) {
             make_room(&mut shard, self.shard_entries_max, now);
         }
-        charge(
-            shard.entry(key).or_insert(loaded.unwrap_or(Bucket::FULL)),
-            self.limit,
-            now,
-        )
+        charge(shard.entry(key).or_insert(loaded.unwrap_or(Bucket::FULL)), self.limit, now)
     }
 
     fn refund(&self, key: K) {
@@ -212,9 +202,7 @@ mod tests {
     }
 
     fn taken(times: usize, charge: impl Fn() -> Charge) -> usize {
-        (0..times)
-            .filter(|_| matches!(charge(), Charge::Taken(_)))
-            .count()
+        (0..times).filter(|_| matches!(charge(), Charge::Taken(_))).count()
     }
 
     #[test]
@@ -225,10 +213,7 @@ mod tests {
             for _ in 0..10 {
                 scope.spawn(|| {
                     let key = ThrottleKey::Account(user(1));
-                    got.fetch_add(
-                        taken(10, || throttle.charge_account(key, None, NOW)),
-                        Ordering::Relaxed,
-                    )
+                    got.fetch_add(taken(10, || throttle.charge_account(key, None, NOW)), Ordering::Relaxed)
                 });
             }
         });
@@ -242,30 +227,18 @@ mod tests {
         let device = ThrottleKey::Device(user(1), DeviceId::from_bytes([2; 16]));
         assert_eq!(taken(100, || throttle.charge_account(account, None, NOW)), 10);
         assert_eq!(taken(100, || throttle.charge_account(device, None, NOW)), 10);
-        assert_eq!(
-            taken(1, || throttle.charge_account(
-                ThrottleKey::Account(user(2)),
-                None,
-                NOW
-            )),
-            1
-        );
+        assert_eq!(taken(1, || throttle.charge_account(ThrottleKey::Account(user(2)), None, NOW)), 1);
     }
 
     #[test]
     fn what_was_stored_counts_only_when_nothing_is_in_memory() {
-        let (first, second) = (
-            Throttle::new(ThrottleSettings::default()),
-            Throttle::new(ThrottleSettings::default()),
-        );
+        let (first, second) =
+            (Throttle::new(ThrottleSettings::default()), Throttle::new(ThrottleSettings::default()));
         let key = ThrottleKey::Account(user(1));
         assert_eq!(taken(10, || first.charge_account(key, None, NOW)), 10);
         let stored = first.account(key);
         assert_eq!(taken(100, || second.charge_account(key, stored, NOW)), 0);
-        assert_eq!(
-            taken(100, || first.charge_account(key, Some(Bucket::FULL), NOW)),
-            0
-        );
+        assert_eq!(taken(100, || first.charge_account(key, Some(Bucket::FULL), NOW)), 0);
     }
 
     #[test]
@@ -302,12 +275,7 @@ mod tests {
         for n in 0..1_000_000 {
             let _ = throttle.charge_address(Ipv4Addr::from_bits(n).into(), NOW);
         }
-        let kept: usize = throttle
-            .places
-            .shards
-            .iter()
-            .map(|shard| shard.lock().len())
-            .sum();
+        let kept: usize = throttle.places.shards.iter().map(|shard| shard.lock().len()).sum();
         assert!(kept <= PLACES_MAX, "{kept}");
         assert_eq!(taken(1, || throttle.charge_address(attacker, NOW)), 0);
         throttle.sweep(NOW.plus_ms(MINUTE_MS * 60));
@@ -331,9 +299,7 @@ mod tests {
         let key = ThrottleKey::Account(user(1));
         let (mut now, mut state) = (NOW, 1_u64);
         for step in 0..10_000 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             match state >> 61 {
                 0 => {
                     throttle.refund_account(key);

@@ -55,12 +55,19 @@ impl Auth {
     ///
     /// # Errors
     /// `Forbidden` where it is off; else as [`Auth::create_user`].
-    pub async fn register(&self, login: String, email: Option<String>, name: String, password: Password) -> Verdict<Arc<Row<User>>> {
+    pub async fn register(
+        &self,
+        login: String,
+        email: Option<String>,
+        name: String,
+        password: Password,
+    ) -> Verdict<Arc<Row<User>>> {
         if !self.settings.registration {
             return Err(Refusal::Forbidden("Self-registration is switched off."));
         }
         let (role, groups) = (Role::User, Vec::new());
-        let new = NewUser { login, email, email_verified: false, name, role, groups, password: Some(password) };
+        let new =
+            NewUser { login, email, email_verified: false, name, role, groups, password: Some(password) };
         let user = self.make_user(new, |_, _| Ok(())).await?;
         tracing::info!(event = "user_registered", user = %user.value.id);
         Ok(user)
@@ -160,7 +167,12 @@ impl Auth {
     ///
     /// # Errors
     /// `NotFound`, `Invalid`, `Conflict` for a taken name or the last enabled administrator.
-    pub async fn update_user(&self, by: &RecentAdmin, id: &UserId, change: UserChange) -> Verdict<Arc<Row<User>>> {
+    pub async fn update_user(
+        &self,
+        by: &RecentAdmin,
+        id: &UserId,
+        change: UserChange,
+    ) -> Verdict<Arc<Row<User>>> {
         let actor = by.actor();
         let user = self.change_named(id, |batch, user, now| {
             let before = user.clone();
@@ -280,7 +292,12 @@ impl Auth {
     }
 
     /// Keeps the count of enabled administrators, which every verb that could take the last one expects.
-    pub(crate) async fn guard_last_admin(&self, batch: &mut Batch, before: Option<&User>, after: &User) -> Verdict<()> {
+    pub(crate) async fn guard_last_admin(
+        &self,
+        batch: &mut Batch,
+        before: Option<&User>,
+        after: &User,
+    ) -> Verdict<()> {
         let was = before.is_some_and(User::is_enabled_admin);
         let is = after.is_enabled_admin();
         if was == is {
@@ -304,7 +321,8 @@ const NAME_TAKEN: Refusal =
 /// Takes in the named fields, all faults at once.
 fn apply_fields(user: &mut User, change: &UserChange) -> Verdict<()> {
     let mut faults = Vec::new();
-    let mut fault = |field, code, message: &str| faults.push(FieldFault { field, code, message: message.into() });
+    let mut fault =
+        |field, code, message: &str| faults.push(FieldFault { field, code, message: message.into() });
     if let Some(login) = &change.login {
         match Login::parse(login) {
             Ok(login) => user.login = login.as_str().to_owned(),
@@ -343,7 +361,11 @@ fn apply_fields(user: &mut User, change: &UserChange) -> Verdict<()> {
             user.groups.sort();
             user.groups.dedup();
         } else {
-            fault("groups", "invalid", "Up to 50 groups of letters, digits and . _ : - with up to 64 characters.");
+            fault(
+                "groups",
+                "invalid",
+                "Up to 50 groups of letters, digits and . _ : - with up to 64 characters.",
+            );
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Refusal::Invalid(faults)) }
@@ -354,4 +376,3 @@ fn is_group(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | ':' | '-' | '/');
     text.chars().count() <= GROUP_LENGTH_MAX && text.chars().all(plain)
 }
-

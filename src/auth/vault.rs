@@ -164,7 +164,13 @@ impl Vault {
         matches(&self.form, pre_session.as_bytes(), text)
     }
 
-    pub fn device_proof(&self, user: UserId, device: DeviceId, password_generation: u32, issued: Time) -> DeviceProof {
+    pub fn device_proof(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        password_generation: u32,
+        issued: Time,
+    ) -> DeviceProof {
         let mut claim = Vec::with_capacity(CLAIM_BYTES + 32);
         claim.push(1);
         claim.extend_from_slice(user.as_bytes());

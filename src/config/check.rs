@@ -42,10 +42,7 @@ const RANGES: &[(&str, u64, u64)] = &[
 const OWASP_ARGON2: &[(u32, u32)] = &[(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
 pub(super) fn range_of(key: &str) -> Option<(u64, u64)> {
-    RANGES
-        .iter()
-        .find(|(name, ..)| *name == key)
-        .map(|(_, least, most)| (*least, *most))
+    RANGES.iter().find(|(name, ..)| *name == key).map(|(_, least, most)| (*least, *most))
 }
 
 impl Config {
@@ -55,12 +52,7 @@ impl Config {
         let mut errors = Vec::new();
         let mut wrong = |key: &str, problem: String, remedy: String| {
             let source = sources.get(key).cloned().unwrap_or_else(|| "default".to_string());
-            errors.push(ConfigError {
-                key: key.to_string(),
-                source,
-                problem,
-                remedy,
-            });
+            errors.push(ConfigError { key: key.to_string(), source, problem, remedy });
         };
         for (key, least, most) in RANGES {
             let number = find(&tree, key).and_then(Value::to_u128).unwrap_or_default();
@@ -148,9 +140,7 @@ impl Config {
                 "Give the first administrator's e-mail, or unset admin_password_file",
             ),
             (
-                self.admin_email
-                    .as_ref()
-                    .is_some_and(|email| !email.contains('@')),
+                self.admin_email.as_ref().is_some_and(|email| !email.contains('@')),
                 "admin_email",
                 "is no e-mail address",
                 "Write it as name@example.org",

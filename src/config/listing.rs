@@ -23,11 +23,7 @@ impl Loaded {
             .map(|key| Listed {
                 value: shown(&values, &key),
                 default: shown(&defaults, &key),
-                source: self
-                    .sources
-                    .get(&key)
-                    .cloned()
-                    .unwrap_or_else(|| "default".to_string()),
+                source: self.sources.get(&key).cloned().unwrap_or_else(|| "default".to_string()),
                 key,
             })
             .collect()

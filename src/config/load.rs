@@ -38,12 +38,7 @@ impl std::error::Error for ConfigErrors {}
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.0.iter().enumerate() {
-            let ConfigError {
-                key,
-                source,
-                problem,
-                remedy,
-            } = error;
+            let ConfigError { key, source, problem, remedy } = error;
             let line_break = if index == 0 { "" } else { "\n" };
             write!(f, "{line_break}option `{key}` ({source}): {problem}. {remedy}.")?;
         }
@@ -85,18 +80,12 @@ impl Config {
         if errors.is_empty() {
             errors = config.unreadable(&sources);
         }
-        if errors.is_empty() {
-            Ok(Loaded { config, sources })
-        } else {
-            Err(ConfigErrors(errors))
-        }
+        if errors.is_empty() { Ok(Loaded { config, sources }) } else { Err(ConfigErrors(errors)) }
     }
 
     /// The layers, weakest first.
     fn figment(file: Dict, env: Dict) -> Figment {
-        Figment::from(Serialized::defaults(Self::default()))
-            .merge(Layer(file))
-            .merge(Layer(env))
+        Figment::from(Serialized::defaults(Self::default())).merge(Layer(file)).merge(Layer(env))
     }
 }
 
@@ -137,12 +126,8 @@ fn read_file(path: &Path) -> Result<Dict, ConfigErrors> {
             remedy: remedy.into(),
         }])
     };
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        wrong(
-            format!("cannot be read: {e}"),
-            "Name a file that exists and is readable",
-        )
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| wrong(format!("cannot be read: {e}"), "Name a file that exists and is readable"))?;
     let mut profiles = Toml::string(&text).data().map_err(|e| {
         let problem = format!("is no TOML: {}", e.kind.to_string().trim_end());
         wrong(problem, "Compare the line with the commented Rocket.toml")
@@ -243,9 +228,7 @@ fn read_env(
 /// Entries separated by commas; brackets and quotes, as in the file, are allowed around them.
 fn list(text: &str) -> Vec<String> {
     let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
-    let entries = inner
-        .split(',')
-        .map(|entry| entry.trim().trim_matches(['"', '\'']).to_string());
+    let entries = inner.split(',').map(|entry| entry.trim().trim_matches(['"', '\'']).to_string());
     entries.filter(|entry| !entry.is_empty()).collect()
 }
 
@@ -267,9 +250,7 @@ fn put(tree: &mut Dict, key: &str, value: Value) {
     match key.split_once('.') {
         None => drop(tree.insert(key.to_string(), value)),
         Some((table, rest)) => {
-            let inner = tree
-                .entry(table.to_string())
-                .or_insert_with(|| Value::from(Dict::new()));
+            let inner = tree.entry(table.to_string()).or_insert_with(|| Value::from(Dict::new()));
             if let Value::Dict(_, inner) = inner {
                 put(inner, rest, value);
             }
@@ -308,12 +289,7 @@ fn unknown(key: &str, source: String, spelled: impl Fn(&str) -> String) -> Confi
         Some((distance, known)) if distance <= 3 => format!("Perhaps {} was meant", spelled(&known)),
         _ => "Remove it; Rocket.toml lists all options".to_string(),
     };
-    ConfigError {
-        key: key.to_string(),
-        source,
-        problem: "is unknown".to_string(),
-        remedy,
-    }
+    ConfigError { key: key.to_string(), source, problem: "is unknown".to_string(), remedy }
 }
 
 /// Levenshtein's distance.
@@ -340,18 +316,10 @@ fn of_figment(error: &figment::Error, sources: &BTreeMap<String, String>) -> Con
     {
         key = shorter.to_string();
     }
-    let source = sources
-        .get(&key)
-        .cloned()
-        .unwrap_or_else(|| "default".to_string());
+    let source = sources.get(&key).cloned().unwrap_or_else(|| "default".to_string());
     let remedy = match super::check::range_of(&key) {
         Some((least, most)) => format!("Give a whole number from {least} to {most}"),
         None => "Compare it with the commented Rocket.toml".to_string(),
     };
-    ConfigError {
-        key,
-        source,
-        problem: error.kind.to_string(),
-        remedy,
-    }
+    ConfigError { key, source, problem: error.kind.to_string(), remedy }
 }

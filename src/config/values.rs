@@ -84,10 +84,7 @@ fn is_host(host: &str) -> bool {
         return inner.parse::<std::net::Ipv6Addr>().is_ok();
     }
     let label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     host.split('.').all(label)
 }
@@ -105,10 +102,7 @@ impl Listen {
     pub fn addresses(&self) -> Vec<IpAddr> {
         match self {
             Self::Localhost => {
-                vec![
-                    std::net::Ipv4Addr::LOCALHOST.into(),
-                    std::net::Ipv6Addr::LOCALHOST.into(),
-                ]
+                vec![std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()]
             }
             Self::Ip(ip) => vec![*ip],
         }
@@ -131,10 +125,7 @@ impl TryFrom<String> for Listen {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match text.as_str() {
             "localhost" => Ok(Self::Localhost),
-            ip => ip
-                .parse()
-                .map(Self::Ip)
-                .map_err(|_| "expected an IP address or \"localhost\""),
+            ip => ip.parse().map(Self::Ip).map_err(|_| "expected an IP address or \"localhost\""),
         }
     }
 }
@@ -159,8 +150,7 @@ impl TryFrom<String> for Network {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let single = || IpAddr::from_str(&text).map(IpNet::from);
         let net = IpNet::from_str(&text).or_else(|_| single());
-        net.map(Self)
-            .map_err(|_| "expected addresses or networks, like [\"10.0.0.5\", \"172.16.0.0/12\"]")
+        net.map(Self).map_err(|_| "expected addresses or networks, like [\"10.0.0.5\", \"172.16.0.0/12\"]")
     }
 }
 
@@ -273,14 +263,8 @@ mod tests {
 
     #[test]
     fn public_url_is_written_as_browsers_write_origins() {
-        assert_eq!(
-            url("HTTPS://Auth.Example.org:443/").unwrap().origin(),
-            "https://auth.example.org"
-        );
-        assert_eq!(
-            url("http://localhost:8000").unwrap().origin(),
-            "http://localhost:8000"
-        );
+        assert_eq!(url("HTTPS://Auth.Example.org:443/").unwrap().origin(), "https://auth.example.org");
+        assert_eq!(url("http://localhost:8000").unwrap().origin(), "http://localhost:8000");
         assert_eq!(url("http://[::1]:80").unwrap().origin(), "http://[::1]");
     }
 

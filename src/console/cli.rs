@@ -176,9 +176,14 @@ fn print(answer: Value) {
         }
     } else if let Some(keys) = answer.get("keys").and_then(Value::as_array) {
         for key in keys {
-            println!("{}", ["kid", "algorithm", "state", "created_at"].map(|field| text(&key[field])).join("\t"));
+            println!(
+                "{}",
+                ["kid", "algorithm", "state", "created_at"].map(|field| text(&key[field])).join("\t")
+            );
         }
-    } else if let Some(found) = ["link", "kid", "store_id", "id"].into_iter().find_map(|field| answer.get(field)) {
+    } else if let Some(found) =
+        ["link", "kid", "store_id", "id"].into_iter().find_map(|field| answer.get(field))
+    {
         println!("{}", text(found));
     }
 }

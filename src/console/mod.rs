@@ -57,7 +57,8 @@ pub async fn run(auth: &Auth, origin: &str, command: Command) -> Result<Value, S
         Refusal::NotFound => "there is no such user".into(),
         Refusal::Conflict { message, .. } => message.into(),
         Refusal::Invalid(faults) => {
-            let said: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+            let said: Vec<_> =
+                faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
             said.join("; ")
         }
         other => format!("{other:?}"),
@@ -75,7 +76,15 @@ async fn carry_out(auth: &Auth, origin: &str, command: Command) -> Result<Value,
             let role = if admin { Role::Admin } else { Role::User };
             let no_password = password.is_none();
             let password = password.map(|secret| Password::new(secret.0.to_string()));
-            let new = NewUser { login, email_verified: email.is_some(), email, name, role, groups: Vec::new(), password };
+            let new = NewUser {
+                login,
+                email_verified: email.is_some(),
+                email,
+                name,
+                role,
+                groups: Vec::new(),
+                password,
+            };
             let user = auth.create_user(&console, new).await?;
             let mut answer = view::admin_user(&user.value, &auth.roster(&user.value.id).await?);
             if no_password {
@@ -109,9 +118,9 @@ async fn carry_out(auth: &Auth, origin: &str, command: Command) -> Result<Value,
             let user = auth.find_user(&console, &login).await?;
             Ok(json!({ "link": reset_link(auth, origin, &user.value.id).await?, "minutes": 30 }))
         }
-        Command::KeyList => {
-            Ok(json!({ "keys": auth.list_keys(&console).iter().map(|key| view::key(&key.value)).collect::<Vec<_>>() }))
-        }
+        Command::KeyList => Ok(
+            json!({ "keys": auth.list_keys(&console).iter().map(|key| view::key(&key.value)).collect::<Vec<_>>() }),
+        ),
         Command::KeyRotate { algorithm } => {
             Ok(json!({ "kid": auth.rotate_key(&console, algorithm).await?, "algorithm": algorithm }))
         }

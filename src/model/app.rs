@@ -138,14 +138,18 @@ pub fn parse_origin(text: &str) -> Option<String> {
         _ => (rest, None),
     };
     let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-    let named = || host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+    let named =
+        || host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
     let host_ok = match bracketed {
         Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
         None => !host.is_empty() && named(),
     };
     let default_port = if scheme == "http" { "80" } else { "443" };
     let port_ok = port.is_none_or(|p| {
-        p != default_port && !p.starts_with('0') && p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok()
+        p != default_port
+            && !p.starts_with('0')
+            && p.bytes().all(|b| b.is_ascii_digit())
+            && p.parse::<u16>().is_ok()
     });
     (host_ok && port_ok).then(|| text.to_owned())
 }
@@ -157,9 +161,24 @@ mod tests {
     #[test]
     fn an_origin_is_scheme_host_and_port_only() {
         for bad in [
-            "null", "*", "https://", "https://*", "https://a.example/", "https://a.example/x", "https://u@a.example",
-            "https://A.example", "ftp://a.example", "https://a.example:443", "http://a.example:80", "https://a:0",
-            "https://a:99999", "https://a:+1", "https://a b", "https://[::1", "a.example", "https://a.example?",
+            "null",
+            "*",
+            "https://",
+            "https://*",
+            "https://a.example/",
+            "https://a.example/x",
+            "https://u@a.example",
+            "https://A.example",
+            "ftp://a.example",
+            "https://a.example:443",
+            "http://a.example:80",
+            "https://a:0",
+            "https://a:99999",
+            "https://a:+1",
+            "https://a b",
+            "https://[::1",
+            "a.example",
+            "https://a.example?",
         ] {
             assert_eq!(parse_origin(bad), None, "{bad}");
         }

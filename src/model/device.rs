@@ -37,16 +37,10 @@ pub fn agent_key(user_agent: &str) -> String {
 
 /// Reads a User-Agent. Never refuses: what it does not know is an unknown device.
 pub fn describe(user_agent: &str) -> Device {
-    let agent: String = cut(user_agent, AGENT_BYTES_MAX)
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
+    let agent: String = cut(user_agent, AGENT_BYTES_MAX).chars().filter(|c| !c.is_control()).collect();
     let agent = agent.trim();
     if let Some(name) = tool(agent) {
-        return Device {
-            name,
-            kind: DeviceKind::Tool,
-        };
+        return Device { name, kind: DeviceKind::Tool };
     }
     let read = Parser::new().parse(agent).unwrap_or_default();
     let kind = match read.category {
@@ -80,25 +74,19 @@ fn tool(agent: &str) -> Option<String> {
     };
     let fits = |part: &str, signs: &str| {
         (1..=PART_BYTES_MAX).contains(&part.len())
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
     };
     if matches!(name, "Mozilla" | "Opera") || !fits(name, "-_.") {
         return None;
     }
     match version {
         // Two numbers say enough: "curl 8.14".
-        Some(version) if fits(version, "-_.+") => Some(format!(
-            "{name} {}",
-            version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
-        )),
+        Some(version) if fits(version, "-_.+") => {
+            Some(format!("{name} {}", version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")))
+        }
         Some(_) => None,
-        None => matches!(
-            name,
-            "node" | "undici" | "axios" | "got" | "curl" | "Deno" | "Bun"
-        )
-        .then(|| name.to_owned()),
+        None => matches!(name, "node" | "undici" | "axios" | "got" | "curl" | "Deno" | "Bun")
+            .then(|| name.to_owned()),
     }
 }
 
@@ -129,13 +117,8 @@ fn system(os: &str) -> Option<&str> {
 }
 
 fn with_major(browser: &str, version: Option<&str>) -> String {
-    let major = version
-        .and_then(|version| version.split('.').next())
-        .filter(|major| !major.is_empty());
-    major.map_or_else(
-        || browser.to_owned(),
-        |major| format!("{browser} {}", cut(major, PART_BYTES_MAX)),
-    )
+    let major = version.and_then(|version| version.split('.').next()).filter(|major| !major.is_empty());
+    major.map_or_else(|| browser.to_owned(), |major| format!("{browser} {}", cut(major, PART_BYTES_MAX)))
 }
 
 #[cfg(test)]
@@ -145,22 +128,10 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_an_unknown_device() {
-        for agent in [
-            "",
-            "-",
-            "\u{0}\u{7}",
-            "<script>alert(1)</script>",
-            "Mozilla/5.0",
-            "ä".repeat(10_000).as_str(),
-        ] {
-            assert_eq!(
-                describe(agent),
-                Device {
-                    name: "Unknown device".into(),
-                    kind: Unknown
-                },
-                "{agent:?}"
-            );
+        for agent in
+            ["", "-", "\u{0}\u{7}", "<script>alert(1)</script>", "Mozilla/5.0", "ä".repeat(10_000).as_str()]
+        {
+            assert_eq!(describe(agent), Device { name: "Unknown device".into(), kind: Unknown }, "{agent:?}");
         }
     }
 
@@ -215,14 +186,7 @@ mod tests {
                 Tablet,
             ),
         ] {
-            assert_eq!(
-                describe(agent),
-                Device {
-                    name: name.into(),
-                    kind
-                },
-                "{agent}"
-            );
+            assert_eq!(describe(agent), Device { name: name.into(), kind }, "{agent}");
         }
     }
 
@@ -240,23 +204,13 @@ mod tests {
             ("okhttp/4.12.0", "okhttp 4.12"),
             ("MyApp/2 (Linux)", "MyApp 2"),
         ] {
-            assert_eq!(
-                describe(agent),
-                Device {
-                    name: name.into(),
-                    kind: Tool
-                },
-                "{agent}"
-            );
+            assert_eq!(describe(agent), Device { name: name.into(), kind: Tool }, "{agent}");
         }
     }
 
     #[test]
     fn nothing_a_caller_says_makes_a_long_or_dirty_name() {
-        for agent in [
-            format!("Mozilla/5.0 Firefox/{}", "9".repeat(1000)),
-            format!("{}/1", "a".repeat(600)),
-        ] {
+        for agent in [format!("Mozilla/5.0 Firefox/{}", "9".repeat(1000)), format!("{}/1", "a".repeat(600))] {
             assert!(describe(&agent).name.len() < 100);
         }
         assert_eq!(describe("cu\r\nrl/8.14\u{1b}[31m").name, "curl");

@@ -127,9 +127,7 @@ impl FromStr for AppId {
     fn from_str(text: &str) -> Result<Self, BadId> {
         let fits = (1..=Self::LENGTH_MAX).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if fits && !Self::RESERVED.contains(&text) { Ok(Self(text.to_owned())) } else { Err(BadId) }
     }
 }

@@ -1,10 +1,10 @@
 //! Unfinished work over many records. The decision is durable before the answer; the rest is done in slices.
 
+use crate::model::app::Strategy;
+use crate::model::network::Network;
 use crate::model::session::EndedReason;
 use crate::model::user::Actor;
 use crate::model::{AppId, JobId, SessionId, Time, UserId};
-use crate::model::app::Strategy;
-use crate::model::network::Network;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

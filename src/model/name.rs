@@ -143,11 +143,7 @@ fn prototype(c: char) -> Vec<char> {
         return vec![c];
     }
     let prototype: Vec<char> = skeleton(c.encode_utf8(&mut [0; 4])).collect();
-    if prototype == ['r', 'n'] {
-        vec!['m']
-    } else {
-        prototype
-    }
+    if prototype == ['r', 'n'] { vec!['m'] } else { prototype }
 }
 
 /// An e-mail address, of at most 254 bytes.
@@ -191,9 +187,7 @@ impl Email {
 /// A dot-atom, an @ and a host name (RFC 5321, RFC 6531), each part of one script.
 fn check_address(text: &str) -> Result<(), NameError> {
     let (local, domain) = text.split_once('@').ok_or(NameError::NoEmail)?;
-    let atoms_fit = local
-        .split('.')
-        .all(|atom| !atom.is_empty() && atom.chars().all(is_atom_char));
+    let atoms_fit = local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom_char));
     let labels_fit = domain.split('.').all(is_label);
     if !atoms_fit || !labels_fit || local.len() > EMAIL_LOCAL_BYTES_MAX {
         return Err(NameError::NoEmail);
@@ -234,9 +228,7 @@ impl DisplayName {
         if text.chars().any(|c| c.is_control() || turns_or_breaks(c)) {
             return Err(NameError::Character);
         }
-        Ok(Self {
-            text: text.to_owned(),
-        })
+        Ok(Self { text: text.to_owned() })
     }
 
     pub fn as_str(&self) -> &str {
@@ -269,17 +261,9 @@ pub fn words(name: &str) -> Vec<String> {
 pub(in crate::model) fn fold(text: &str) -> String {
     // By way of upper case, so that ß meets ss and ς meets σ; twice, because NFKC brings new letters with a case.
     let by_case = |text: &str| {
-        text.nfkc()
-            .flat_map(char::to_lowercase)
-            .flat_map(char::to_uppercase)
-            .collect::<String>()
+        text.nfkc().flat_map(char::to_lowercase).flat_map(char::to_uppercase).collect::<String>()
     };
-    let lower = |text: String| {
-        text.chars()
-            .flat_map(char::to_lowercase)
-            .nfkc()
-            .collect::<String>()
-    };
+    let lower = |text: String| text.chars().flat_map(char::to_lowercase).nfkc().collect::<String>();
     lower(by_case(&lower(by_case(text))))
 }
 
@@ -294,20 +278,12 @@ fn normalised(text: &str) -> Result<String, NameError> {
 /// (section 5.1).
 fn check_letters(text: &str) -> Result<(), NameError> {
     let visible = |c: char| {
-        if c.is_ascii() {
-            c.is_ascii_graphic()
-        } else {
-            c.identifier_allowed()
-        }
+        if c.is_ascii() { c.is_ascii_graphic() } else { c.identifier_allowed() }
     };
     if !text.chars().all(visible) || text.starts_with(is_combining_mark) {
         return Err(NameError::Character);
     }
-    if text.is_single_script() {
-        Ok(())
-    } else {
-        Err(NameError::MixedScript)
-    }
+    if text.is_single_script() { Ok(()) } else { Err(NameError::MixedScript) }
 }
 
 /// The beginning of a text, of at most so many bytes.

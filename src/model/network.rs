@@ -54,11 +54,7 @@ impl Network {
         let network = Self(key);
         let one_spelling =
             key[padding_from..].iter().all(|byte| *byte == 0) && Self::of(network.address()) == network;
-        if one_spelling {
-            Ok(network)
-        } else {
-            Err(BadNetwork)
-        }
+        if one_spelling { Ok(network) } else { Err(BadNetwork) }
     }
 
     /// The first address of it.
@@ -99,21 +95,13 @@ impl FromStr for Network {
             IpNet::V4(v4) => v4.prefix_len() == V4_PREFIX,
             IpNet::V6(v6) => v6.prefix_len() == V6_PREFIX,
         };
-        if right_size && network.address() == net.addr() {
-            Ok(network)
-        } else {
-            Err(BadNetwork)
-        }
+        if right_size && network.address() == net.addr() { Ok(network) } else { Err(BadNetwork) }
     }
 }
 
 impl Serialize for Network {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() {
-            s.collect_str(self)
-        } else {
-            s.serialize_bytes(&self.0)
-        }
+        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_bytes(&self.0) }
     }
 }
 
@@ -138,15 +126,9 @@ mod tests {
 
     #[test]
     fn other_sizes_and_stray_bits_are_refused() {
-        for bad in [
-            "",
-            "x",
-            "10.1.2.0/16",
-            "10.1.2.0/25",
-            "10.1.2.3/24",
-            "2001:db8::/32",
-            "2001:db8:0:1::/48",
-        ] {
+        for bad in
+            ["", "x", "10.1.2.0/16", "10.1.2.0/25", "10.1.2.3/24", "2001:db8::/32", "2001:db8:0:1::/48"]
+        {
             assert_eq!(bad.parse::<Network>(), Err(BadNetwork), "{bad}");
         }
         for bad in [[0; 8], [4, 1, 2, 3, 4, 0, 0, 0], [6, 1, 2, 3, 4, 5, 6, 7]] {
@@ -169,11 +151,9 @@ mod tests {
 
     #[test]
     fn it_reads_what_it_writes() {
-        for (address, cidr) in [
-            ("10.1.2.3", "10.1.2.0/24"),
-            ("2001:db8:1:2::3", "2001:db8:1::/48"),
-            ("::1", "::/48"),
-        ] {
+        for (address, cidr) in
+            [("10.1.2.3", "10.1.2.0/24"), ("2001:db8:1:2::3", "2001:db8:1::/48"), ("::1", "::/48")]
+        {
             let network = of(address);
             assert_eq!(network.to_string(), cidr);
             assert_eq!(cidr.parse(), Ok(network));

@@ -122,14 +122,8 @@ fn is_listed(lines: &str, wanted: &str) -> bool {
     let (mut low, mut high) = (0, bytes.len());
     while low < high {
         let middle = low.midpoint(high);
-        let start = bytes[low..middle]
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(low, |at| low + at + 1);
-        let end = bytes[middle..high]
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(high, |at| middle + at);
+        let start = bytes[low..middle].iter().rposition(|byte| *byte == b'\n').map_or(low, |at| low + at + 1);
+        let end = bytes[middle..high].iter().position(|byte| *byte == b'\n').map_or(high, |at| middle + at);
         match bytes[start..end].cmp(wanted.as_bytes()) {
             Ordering::Less => low = end + 1,
             Ordering::Equal => return true,
@@ -194,15 +188,7 @@ mod tests {
 
     #[test]
     fn a_piece_of_the_list_is_not_in_the_list() {
-        for wanted in [
-            "",
-            "\n",
-            "a",
-            "password1234\n",
-            "zzzzzzzzzzzzzzzzzzzzzz",
-            "!",
-            "~~~~",
-        ] {
+        for wanted in ["", "\n", "a", "password1234\n", "zzzzzzzzzzzzzzzzzzzzzz", "!", "~~~~"] {
             assert!(!is_listed(COMMON, wanted), "{wanted}");
         }
         assert!(!is_listed("", ""));
@@ -211,13 +197,9 @@ mod tests {
 
     #[test]
     fn names_of_the_account_may_not_make_most_of_it() {
-        for bad in [
-            "max.mustermann",
-            "Mustermann2026!",
-            "hallpasshallpass",
-            "HALLPASS-2026",
-            "MustermannMax12",
-        ] {
+        for bad in
+            ["max.mustermann", "Mustermann2026!", "hallpasshallpass", "HALLPASS-2026", "MustermannMax12"]
+        {
             assert_eq!(verdict(bad), Err(PasswordProblem::MostlyContext), "{bad}");
         }
         assert_eq!(verdict("nobody at hallpass knows this one"), Ok(()));

@@ -33,6 +33,17 @@ pub struct RefreshCredential {
     pub ends_at: Time,
 }
 
+impl RefreshCredential {
+    /// Whether presenting it could still give a pair: it is fresh, or nobody has used its successor.
+    pub fn is_current(&self) -> bool {
+        match &self.state {
+            RefreshState::Fresh => true,
+            RefreshState::Spent(spent) => spent.nonce.is_some(),
+            RefreshState::Superseded => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefreshState {

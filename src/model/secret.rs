@@ -115,17 +115,13 @@ fn decode(prefix: &str, text: &str) -> Result<[u8; 32], BadSecret> {
     let (signed, check) = text.split_at(right_length - CHECK_LENGTH);
     let mut expected = [0; CHECK_LENGTH];
     let sum = crc32(signed.as_bytes()).to_be_bytes();
-    BASE64URL
-        .encode_slice(sum, &mut expected)
-        .map_err(|_| BadSecret)?;
+    BASE64URL.encode_slice(sum, &mut expected).map_err(|_| BadSecret)?;
     if check.as_bytes() != expected {
         return Err(BadSecret);
     }
     // A decoder needs three bytes of room more than it fills.
     let mut bytes = [0; 35];
-    let length = BASE64URL
-        .decode_slice(&signed[prefix.len()..], &mut bytes)
-        .map_err(|_| BadSecret)?;
+    let length = BASE64URL.decode_slice(&signed[prefix.len()..], &mut bytes).map_err(|_| BadSecret)?;
     let secret = bytes[..length].try_into().map_err(|_| BadSecret)?;
     bytes.zeroize();
     Ok(secret)
@@ -133,9 +129,7 @@ fn decode(prefix: &str, text: &str) -> Result<[u8; 32], BadSecret> {
 
 /// CRC-32 (IEEE 802.3). It finds typing errors; it protects nothing.
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |sum, byte| {
-        CRC_TABLE[usize::from(sum as u8 ^ byte)] ^ (sum >> 8)
-    })
+    !bytes.iter().fold(!0, |sum, byte| CRC_TABLE[usize::from(sum as u8 ^ byte)] ^ (sum >> 8))
 }
 
 const CRC_TABLE: [u32; 256] = {
@@ -144,11 +138,7 @@ const CRC_TABLE: [u32; 256] = {
     while i < 256 {
         let (mut sum, mut bit) = (i as u32, 0);
         while bit < 8 {
-            sum = if sum & 1 == 1 {
-                (sum >> 1) ^ 0xedb8_8320
-            } else {
-                sum >> 1
-            };
+            sum = if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 };
             bit += 1;
         }
         table[i] = sum;
@@ -175,10 +165,7 @@ mod tests {
             assert_eq!(SessionToken::parse(&text[cut + 1..]), Err(BadSecret));
             let mut other = text.clone().into_bytes();
             other[cut] = if other[cut] == b'x' { b'y' } else { b'x' };
-            assert_eq!(
-                SessionToken::parse(&String::from_utf8(other).unwrap()),
-                Err(BadSecret)
-            );
+            assert_eq!(SessionToken::parse(&String::from_utf8(other).unwrap()), Err(BadSecret));
         }
         assert_eq!(SessionToken::parse(&format!("{text}x")), Err(BadSecret));
         assert_eq!(SessionToken::parse(&format!(" {text}")), Err(BadSecret));

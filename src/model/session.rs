@@ -118,10 +118,15 @@ impl Session {
             Some(AppStanding::Disabled) => return by_system(EndedReason::AppDisabled, now),
             Some(AppStanding::Deleted) | None => return by_system(EndedReason::AppDeleted, now),
         }
-        if let Some(idle_end) = self.idle_ends_at(last_seen).filter(|end| *end <= now && *end < self.ends_at) {
+        if let Some(idle_end) = self.idle_ends_at(last_seen).filter(|end| *end <= now && *end < self.ends_at)
+        {
             return by_system(EndedReason::IdleExpired, idle_end);
         }
-        (self.ends_at <= now).then(|| Ended { at: self.ends_at, reason: EndedReason::Expired, by: Actor::System })
+        (self.ends_at <= now).then(|| Ended {
+            at: self.ends_at,
+            reason: EndedReason::Expired,
+            by: Actor::System,
+        })
     }
 }
 

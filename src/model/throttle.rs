@@ -13,10 +13,7 @@ pub struct Limit {
 
 impl Limit {
     /// Ten failures at an account, then one a minute.
-    pub const ACCOUNT: Self = Self {
-        burst: 10,
-        refill_every_ms: MINUTE_MS,
-    };
+    pub const ACCOUNT: Self = Self { burst: 10, refill_every_ms: MINUTE_MS };
 
     /// The milliseconds that a wholly spent bucket needs to be full again.
     fn whole_ms(self) -> i64 {
@@ -48,35 +45,27 @@ pub enum Charge {
 
 impl Bucket {
     /// A bucket of which nothing was taken.
-    pub const FULL: Self = Self {
-        full_at: Time::from_ms(0),
-    };
+    pub const FULL: Self = Self { full_at: Time::from_ms(0) };
 
     /// Takes one, if there is one.
     pub fn charge(self, limit: Limit, now: Time) -> Charge {
         let full_at = self.settled(limit, now).full_at.max(now).plus_ms(limit.step_ms());
         match full_at.since_ms(now).saturating_sub(limit.whole_ms()) {
-            over_ms if over_ms > 0 => Charge::Refused {
-                retry_after_ms: over_ms,
-            },
+            over_ms if over_ms > 0 => Charge::Refused { retry_after_ms: over_ms },
             _ => Charge::Taken(Self { full_at }),
         }
     }
 
     /// Puts one back.
     pub fn refund(self, limit: Limit) -> Self {
-        Self {
-            full_at: self.full_at.plus_ms(-limit.step_ms()),
-        }
+        Self { full_at: self.full_at.plus_ms(-limit.step_ms()) }
     }
 
     /// No more taken than can be. Only a clock that was set back makes a difference: who keeps the settled bucket
     /// waits for a refill, and not until the clock is where it was.
     #[must_use]
     pub fn settled(self, limit: Limit, now: Time) -> Self {
-        Self {
-            full_at: self.full_at.min(now.plus_ms(limit.whole_ms())),
-        }
+        Self { full_at: self.full_at.min(now.plus_ms(limit.whole_ms())) }
     }
 
     /// All was refilled: as good as no bucket.
@@ -119,20 +108,9 @@ mod tests {
         charge(&mut bucket, Limit::ACCOUNT, NOW, 10);
         let later = NOW.plus_ms(1);
         let refused = bucket.charge(Limit::ACCOUNT, later);
-        assert_eq!(
-            refused,
-            Charge::Refused {
-                retry_after_ms: MINUTE_MS - 1
-            }
-        );
-        assert!(matches!(
-            bucket.charge(Limit::ACCOUNT, NOW.plus_ms(MINUTE_MS - 1)),
-            Charge::Refused { .. }
-        ));
-        assert_eq!(
-            charge(&mut bucket, Limit::ACCOUNT, NOW.plus_ms(MINUTE_MS), 100),
-            1
-        );
+        assert_eq!(refused, Charge::Refused { retry_after_ms: MINUTE_MS - 1 });
+        assert!(matches!(bucket.charge(Limit::ACCOUNT, NOW.plus_ms(MINUTE_MS - 1)), Charge::Refused { .. }));
+        assert_eq!(charge(&mut bucket, Limit::ACCOUNT, NOW.plus_ms(MINUTE_MS), 100), 1);
     }
 
     #[test]
@@ -151,10 +129,7 @@ mod tests {
         charge(&mut bucket, Limit::ACCOUNT, NOW, 10);
         let earlier = NOW.plus_ms(-1000 * MINUTE_MS);
         assert_eq!(charge(&mut bucket, Limit::ACCOUNT, earlier, 100), 0);
-        assert_eq!(
-            charge(&mut bucket, Limit::ACCOUNT, earlier.plus_ms(MINUTE_MS), 100),
-            1
-        );
+        assert_eq!(charge(&mut bucket, Limit::ACCOUNT, earlier.plus_ms(MINUTE_MS), 100), 1);
     }
 
     #[test]
@@ -171,28 +146,15 @@ mod tests {
         for now in [i64::MIN, -1, 0, i64::MAX].map(Time::from_ms) {
             for step in [i64::MIN, 0, 1, i64::MAX] {
                 for burst in [0, 1, u32::MAX] {
-                    let limit = Limit {
-                        burst,
-                        refill_every_ms: step,
-                    };
+                    let limit = Limit { burst, refill_every_ms: step };
                     for full_at in [i64::MIN, 0, i64::MAX].map(Time::from_ms) {
                         let bucket = Bucket { full_at };
-                        let _ = (
-                            bucket.charge(limit, now),
-                            bucket.refund(limit),
-                            bucket.is_idle(now),
-                        );
+                        let _ = (bucket.charge(limit, now), bucket.refund(limit), bucket.is_idle(now));
                     }
                 }
             }
         }
-        let none = Limit {
-            burst: 0,
-            refill_every_ms: 5,
-        };
-        assert_eq!(
-            Bucket::FULL.charge(none, NOW),
-            Charge::Refused { retry_after_ms: 5 }
-        );
+        let none = Limit { burst: 0, refill_every_ms: 5 };
+        assert_eq!(Bucket::FULL.charge(none, NOW), Charge::Refused { retry_after_ms: 5 });
     }
 }

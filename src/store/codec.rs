@@ -14,5 +14,6 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// # Errors
 /// When the bytes are no such record: the store is damaged or from a newer version.
 pub fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, StoreError> {
-    rmp_serde::from_slice(payload).map_err(|e| StoreError::Corrupt(format!("{}: {e}", std::any::type_name::<T>())))
+    rmp_serde::from_slice(payload)
+        .map_err(|e| StoreError::Corrupt(format!("{}: {e}", std::any::type_name::<T>())))
 }

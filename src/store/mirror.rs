@@ -129,7 +129,9 @@ impl View<'_> {
         live.seen_ms.fetch_max(now.ms(), Ordering::Relaxed);
         let noted = live.noted_ms.load(Ordering::Relaxed);
         let due = now.ms() - noted >= MINUTE_MS;
-        if due && live.noted_ms.compare_exchange(noted, now.ms(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if due
+            && live.noted_ms.compare_exchange(noted, now.ms(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
             self.mirror.seen_queue.lock().insert(live.row.value.id, now);
         }
     }
@@ -209,7 +211,9 @@ impl Mirror {
         match change.key[0] {
             table::USERS => mirror_row(&mut state.users, change, |user: &User| user.id)?,
             table::APPS => mirror_row(&mut state.apps, change, |app: &App| app.id.clone())?,
-            table::BLACKLIST => mirror_row(&mut state.blacklist, change, |entry: &BlacklistEntry| entry.target)?,
+            table::BLACKLIST => {
+                mirror_row(&mut state.blacklist, change, |entry: &BlacklistEntry| entry.target)?
+            }
             table::KEYS => {
                 mirror_row(&mut state.keys, change, |key: &KeyRecord| key.kid.clone())?;
                 self.keys_generation.fetch_add(1, Ordering::Release);
@@ -259,7 +263,9 @@ impl Mirror {
         let known: Option<Credential> =
             change.new.as_ref().map(|record| codec::decode(&record.payload)).transpose()?;
         match known {
-            Some(Credential::Session(credential)) => drop(state.credentials.insert(digest, Arc::new(credential))),
+            Some(Credential::Session(credential)) => {
+                drop(state.credentials.insert(digest, Arc::new(credential)))
+            }
             Some(Credential::Refresh(_)) => {}
             None => drop(state.credentials.remove(&digest)),
         }

@@ -13,8 +13,8 @@ pub mod tables;
 pub mod user;
 
 use crate::model::Time;
-pub use engine::{Outcome, StoreError};
 use engine::{Direction, Engine, Key, Range, Record};
+pub use engine::{Outcome, StoreError};
 pub use mirror::{Live, Mirror, View};
 use std::sync::Arc;
 use tables::Stored;
@@ -113,8 +113,10 @@ impl Store {
                 let found = self.engine.scan_blocking(&range, Direction::Ascending, LOAD_SLICE)?;
                 let Some((last, _)) = found.last() else { break };
                 range = range.after(last);
-                let changes: Vec<_> =
-                    found.into_iter().map(|(key, record)| engine::Change { key, new: Some(record) }).collect();
+                let changes: Vec<_> = found
+                    .into_iter()
+                    .map(|(key, record)| engine::Change { key, new: Some(record) })
+                    .collect();
                 self.mirror.try_publish(&changes)?;
             }
         }

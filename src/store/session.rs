@@ -24,7 +24,8 @@ impl Batch {
         for walk in walks_of(session) {
             self.put_raw(walk.key(session.id), Vec::new());
         }
-        let first_look = session.idle_ends_at(session.opened_at).map_or(session.ends_at, |idle| idle.min(session.ends_at));
+        let first_look =
+            session.idle_ends_at(session.opened_at).map_or(session.ends_at, |idle| idle.min(session.ends_at));
         self.look_again::<Session>(&session.id, first_look)
     }
 
@@ -36,7 +37,12 @@ impl Batch {
     }
 
     /// One more or one less on the user's roster.
-    pub fn put_roster(&mut self, row: Option<&Row<Roster>>, id: &crate::model::UserId, roster: &Roster) -> &mut Self {
+    pub fn put_roster(
+        &mut self,
+        row: Option<&Row<Roster>>,
+        id: &crate::model::UserId,
+        roster: &Roster,
+    ) -> &mut Self {
         self.same(id, row).put(id, roster)
     }
 

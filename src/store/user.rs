@@ -1,8 +1,8 @@
 //! Users with their names and words: unique together, found by prefix.
 
+use crate::model::UserId;
 use crate::model::name;
 use crate::model::user::{Role, Standing, User};
-use crate::model::UserId;
 use crate::store::engine::{Direction, Range};
 use crate::store::tables::{NameEntry, read_word_key, table, word_key, word_prefix};
 use crate::store::{Batch, Row, Store, StoreError};
@@ -21,7 +21,8 @@ impl Batch {
             None => self.absent::<User>(&new.id),
         };
         self.put(&new.id, new);
-        let (old_names, old_words) = old.map(|row| (names_of(&row.value), words_of(&row.value))).unwrap_or_default();
+        let (old_names, old_words) =
+            old.map(|row| (names_of(&row.value), words_of(&row.value))).unwrap_or_default();
         let (new_names, new_words) = (names_of(new), words_of(new));
         for gone in old_names.difference(&new_names) {
             self.remove::<NameEntry>(gone);
@@ -134,7 +135,12 @@ impl Store {
         Ok(UserPage { items, next })
     }
 
-    fn match_user(&self, key: &[u8], by_word: Option<&String>, filter: &UserFilter) -> Option<Arc<Row<User>>> {
+    fn match_user(
+        &self,
+        key: &[u8],
+        by_word: Option<&String>,
+        filter: &UserFilter,
+    ) -> Option<Arc<Row<User>>> {
         let (word, id) = match by_word {
             Some(_) => read_word_key(key).map(|(word, id)| (Some(word), id))?,
             None => (None, UserId::from_bytes(key[1..].try_into().ok()?)),

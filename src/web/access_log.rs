@@ -10,10 +10,7 @@ pub(super) struct Fairing(pub AccessLog);
 #[rocket::async_trait]
 impl rocket::fairing::Fairing for Fairing {
     fn info(&self) -> Info {
-        Info {
-            name: "access log",
-            kind: Kind::Response,
-        }
+        Info { name: "access log", kind: Kind::Response }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {

@@ -85,10 +85,7 @@ impl Assets {
             hash.update(&data.len().to_be_bytes());
             hash.update(data);
         }
-        let version: String = hash.finish().as_ref()[..6]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let version: String = hash.finish().as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
         let admin = admin.map(|html| {
             let banner = if insecure_http { BANNER } else { "" };
             let html = String::from_utf8_lossy(&html);
@@ -96,11 +93,7 @@ impl Assets {
             File::new("admin.html", Cow::Owned(html.into_bytes()))
         });
         let file = |(name, data): (Cow<'static, str>, _)| (name.clone(), File::new(&name, data));
-        Self {
-            version,
-            files: public.into_iter().map(file).collect(),
-            admin,
-        }
+        Self { version, files: public.into_iter().map(file).collect(), admin }
     }
 
     /// Changes with any of the files: `/assets/<version>/…`.
@@ -118,9 +111,7 @@ struct Sent<'a> {
 impl<'r> Responder<'r, 'r> for Sent<'r> {
     fn respond_to(self, request: &'r Request<'_>) -> Result<'r> {
         let mut response = Response::build();
-        response
-            .header(self.file.kind.clone())
-            .raw_header("Cache-Control", self.keep);
+        response.header(self.file.kind.clone()).raw_header("Cache-Control", self.keep);
         let body: &[u8] = match &self.file.gzip {
             Some(gzip) => {
                 response.raw_header("Vary", "Accept-Encoding");
@@ -139,18 +130,12 @@ impl<'r> Responder<'r, 'r> for Sent<'r> {
 
 /// RFC 9110 section 12.5.3, as far as browsers go.
 fn accepts_gzip(request: &Request<'_>) -> bool {
-    request
-        .headers()
-        .get("accept-encoding")
-        .flat_map(|value| value.split(','))
-        .any(|coding| {
-            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-            let refused = weight
-                .trim()
-                .strip_prefix("q=")
-                .is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q == 0.0));
-            name.trim().eq_ignore_ascii_case("gzip") && !refused
-        })
+    request.headers().get("accept-encoding").flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused =
+            weight.trim().strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q == 0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
 }
 
 #[get("/assets/<version>/<path..>")]
@@ -165,29 +150,20 @@ fn asset<'r>(
     }
     let name = path.to_str().ok_or(Status::NotFound)?;
     let file = site.assets.files.get(name).ok_or(Status::NotFound)?;
-    Ok(Sent {
-        file,
-        keep: "public, max-age=31536000, immutable",
-    })
+    Ok(Sent { file, keep: "public, max-age=31536000, immutable" })
 }
 
 #[get("/favicon.ico")]
 fn favicon(site: &State<Arc<Site>>) -> std::result::Result<Sent<'_>, Status> {
     let file = site.assets.files.get("favicon.svg").ok_or(Status::NotFound)?;
-    Ok(Sent {
-        file,
-        keep: "public, max-age=86400",
-    })
+    Ok(Sent { file, keep: "public, max-age=86400" })
 }
 
 /// The admin pages' shell: the same for every path, without data.
 #[get("/admin/<_..>")]
 fn admin(site: &State<Arc<Site>>) -> std::result::Result<Sent<'_>, Status> {
     let file = site.assets.admin.as_ref().ok_or(Status::NotFound)?;
-    Ok(Sent {
-        file,
-        keep: "no-cache",
-    })
+    Ok(Sent { file, keep: "no-cache" })
 }
 
 pub(super) fn routes() -> Vec<Route> {

@@ -193,7 +193,9 @@ impl Visit<'_> {
     pub fn refuse_foreign(&self, allowed: &[String]) -> Result<(), Problem> {
         match origin::rule(&self.origins, &self.sites, self.own_origin, allowed) {
             Verdict::Silent => Ok(()),
-            Verdict::ForeignOrigin | Verdict::ForeignSite => Err(csrf_failed("The request comes from another site.")),
+            Verdict::ForeignOrigin | Verdict::ForeignSite => {
+                Err(csrf_failed("The request comes from another site."))
+            }
         }
     }
 

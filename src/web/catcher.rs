@@ -35,8 +35,7 @@ fn respond<'r>(status: Status, request: &'r Request<'_>) -> catcher::Result<'r> 
 /// Whether the path belongs to the API, where answers are JSON and are never kept.
 pub(super) fn is_for_programs(path: &str) -> bool {
     let below = |prefix: &&str| {
-        path.strip_prefix(*prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     FOR_PROGRAMS.iter().any(below)
 }
@@ -54,10 +53,8 @@ pub(super) fn page(problem: &Problem, request: &Request<'_>) -> Response<'static
             format!("<!doctype html><title>{0}</title><h1>{0}</h1>", problem.title)
         }
     };
-    let mut response = Response::build()
-        .header(ContentType::HTML)
-        .sized_body(html.len(), Cursor::new(html))
-        .finalize();
+    let mut response =
+        Response::build().header(ContentType::HTML).sized_body(html.len(), Cursor::new(html)).finalize();
     problem.headers(&mut response);
     response
 }

@@ -9,13 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 
 /// Headers by which a proxy speaks of someone else.
-const FORWARDING_HEADERS: [&str; 5] = [
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-real-ip",
-    "forwarded",
-];
+const FORWARDING_HEADERS: [&str; 5] =
+    ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "forwarded"];
 
 /// Longer user agents are cut: they are kept with the session.
 const USER_AGENT_BYTES_MAX: usize = 512;
@@ -35,9 +30,7 @@ impl Client {
     pub fn of<'r>(request: &'r Request<'_>) -> &'r Client {
         Context::of(request).client.get_or_init(|| {
             // A local test client has no peer; it counts as this machine.
-            let peer = request
-                .remote()
-                .map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip());
+            let peer = request.remote().map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip());
             let headers = request.headers();
             let seen = Seen {
                 peer,
@@ -60,9 +53,7 @@ impl Client {
 /// The request's `User-Agent`, cut to 512 bytes.
 pub fn user_agent<'r>(request: &'r Request<'_>) -> Option<&'r str> {
     let text = request.headers().get_one("user-agent")?;
-    let end = (0..=USER_AGENT_BYTES_MAX.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
+    let end = (0..=USER_AGENT_BYTES_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     Some(&text[..end.unwrap_or(0)])
 }
 
@@ -90,22 +81,15 @@ pub struct Seen<'a> {
 pub fn resolve(seen: &Seen<'_>, trusted: &[IpNet], serves_tls: bool) -> Client {
     let from_proxy = is_trusted(seen.peer, trusted);
     let address = address(seen.peer, &seen.forwarded_for, trusted);
-    let says_https = |value: &&str| {
-        value
-            .split(',')
-            .all(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
-    };
+    let says_https =
+        |value: &&str| value.split(',').all(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
     // Several proxies may each add a value: one plain hop among them is enough for no.
     let proxy_https =
         from_proxy && !seen.forwarded_proto.is_empty() && seen.forwarded_proto.iter().all(says_https);
     // Through a proxy that we were not told of, everyone looks like this machine.
     let direct = from_proxy || !seen.any_forwarding;
     let loopback = direct && address.is_loopback() && seen.host.is_some_and(is_loopback_host);
-    Client {
-        address,
-        https: serves_tls || proxy_https,
-        loopback,
-    }
+    Client { address, https: serves_tls || proxy_https, loopback }
 }
 
 /// The client's address: the peer's, or, when the peer is a trusted proxy, the rightmost address in X-Forwarded-For
@@ -132,10 +116,7 @@ fn parse_entry(entry: &str) -> Option<IpAddr> {
         return Some(ip.to_canonical());
     }
     let (host, _port) = split_port(entry)?;
-    let host = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .unwrap_or(host);
+    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
@@ -226,11 +207,7 @@ mod tests {
             // The rightmost untrusted address counts, whatever stands left of it.
             ("10.0.0.1", vec!["6.6.6.6, 1.1.1.1"], "1.1.1.1"),
             ("10.0.0.1", vec!["junk, 1.1.1.1, 10.0.0.2"], "1.1.1.1"),
-            (
-                "10.0.0.1",
-                vec!["6.6.6.6", "1.1.1.1", "10.0.0.2,10.0.0.3"],
-                "1.1.1.1",
-            ),
+            ("10.0.0.1", vec!["6.6.6.6", "1.1.1.1", "10.0.0.2,10.0.0.3"], "1.1.1.1"),
             ("::ffff:10.0.0.1", vec!["::ffff:1.1.1.1"], "1.1.1.1"),
             ("fd00::1", vec!["2001:db8::5"], "2001:db8::5"),
             ("10.0.0.1", vec!["[2001:db8::5]:443"], "2001:db8::5"),
@@ -239,11 +216,7 @@ mod tests {
             ("10.0.0.1", vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("10.0.0.1", vec![], "10.0.0.1"),
         ] {
-            assert_eq!(
-                address(ip(peer), &headers, &trusted),
-                ip(wanted),
-                "{peer} {headers:?}"
-            );
+            assert_eq!(address(ip(peer), &headers, &trusted), ip(wanted), "{peer} {headers:?}");
         }
     }
 
@@ -262,60 +235,24 @@ mod tests {
                 (client.https, client.loopback)
             };
         let proxy = ["127.0.0.1/32"];
-        assert_eq!(
-            case("203.0.113.9", "a.example", &[], &["https"], &proxy),
-            (false, false)
-        );
-        assert_eq!(
-            case("127.0.0.1", "localhost", &["1.1.1.1"], &[], &[]),
-            (false, false)
-        );
-        assert_eq!(
-            case("127.0.0.1", "localhost", &[], &["https"], &[]),
-            (false, false)
-        );
+        assert_eq!(case("203.0.113.9", "a.example", &[], &["https"], &proxy), (false, false));
+        assert_eq!(case("127.0.0.1", "localhost", &["1.1.1.1"], &[], &[]), (false, false));
+        assert_eq!(case("127.0.0.1", "localhost", &[], &["https"], &[]), (false, false));
         assert_eq!(case("127.0.0.1", "auth.example", &[], &[], &[]), (false, false));
         assert_eq!(case("203.0.113.9", "localhost", &[], &[], &[]), (false, false));
-        assert_eq!(
-            case("127.0.0.1", "auth.example", &["1.1.1.1"], &["http"], &proxy),
-            (false, false)
-        );
-        assert_eq!(
-            case(
-                "127.0.0.1",
-                "auth.example",
-                &["1.1.1.1"],
-                &["https, http"],
-                &proxy
-            ),
-            (false, false)
-        );
-        assert_eq!(
-            case("127.0.0.1", "localhost", &["1.1.1.1"], &["https", "http"], &proxy),
-            (false, false)
-        );
-        assert_eq!(
-            case("127.0.0.1", "auth.example", &["1.1.1.1"], &["HTTPS"], &proxy),
-            (true, false)
-        );
+        assert_eq!(case("127.0.0.1", "auth.example", &["1.1.1.1"], &["http"], &proxy), (false, false));
+        assert_eq!(case("127.0.0.1", "auth.example", &["1.1.1.1"], &["https, http"], &proxy), (false, false));
+        assert_eq!(case("127.0.0.1", "localhost", &["1.1.1.1"], &["https", "http"], &proxy), (false, false));
+        assert_eq!(case("127.0.0.1", "auth.example", &["1.1.1.1"], &["HTTPS"], &proxy), (true, false));
         assert_eq!(case("127.0.0.1", "localhost:8000", &[], &[], &[]), (false, true));
         assert_eq!(case("::1", "[::1]:8000", &[], &[], &[]), (false, true));
-        assert_eq!(
-            case("::ffff:127.0.0.1", "app.localhost", &[], &[], &[]),
-            (false, true)
-        );
+        assert_eq!(case("::ffff:127.0.0.1", "app.localhost", &[], &[], &[]), (false, true));
     }
 
     #[test]
     fn names_that_only_look_like_loopback() {
-        for host in [
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "",
-            "notlocalhost",
-            "[::1",
-            "a:b:c",
-        ] {
+        for host in ["localhost.evil.example", "127.0.0.1.evil.example", "", "notlocalhost", "[::1", "a:b:c"]
+        {
             assert!(!is_loopback_host(host), "{host}");
         }
     }
@@ -324,10 +261,7 @@ mod tests {
     fn throttles_count_a_64_as_one_caller() {
         assert_eq!(throttle_key(ip("2001:db8:1:2:3:4:5:6")), ip("2001:db8:1:2::"));
         assert_eq!(throttle_key(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
-        assert_ne!(
-            throttle_key(ip("2001:db8:1:2::1")),
-            throttle_key(ip("2001:db8:1:3::1"))
-        );
+        assert_ne!(throttle_key(ip("2001:db8:1:2::1")), throttle_key(ip("2001:db8:1:3::1")));
     }
 
     #[test]

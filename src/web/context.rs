@@ -19,17 +19,11 @@ pub struct RequestIds {
 
 impl RequestIds {
     pub fn new(run: [u8; 4]) -> Self {
-        Self {
-            run: u32::from_be_bytes(run),
-            next: AtomicU64::new(1),
-        }
+        Self { run: u32::from_be_bytes(run), next: AtomicU64::new(1) }
     }
 
     fn next(&self) -> RequestId {
-        RequestId {
-            run: self.run,
-            number: self.next.fetch_add(1, Ordering::Relaxed),
-        }
+        RequestId { run: self.run, number: self.next.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
@@ -59,11 +53,7 @@ impl Context {
     pub(super) fn begin<'r>(request: &'r Request<'_>, diverted_from: Option<String>) -> &'r Context {
         request.local_cache(|| Context {
             request_id: Site::of(request).map_or(RequestId::default(), |site| site.request_ids.next()),
-            method: if diverted_from.is_some() {
-                Method::Post
-            } else {
-                request.method()
-            },
+            method: if diverted_from.is_some() { Method::Post } else { request.method() },
             watch: Stopwatch::start(),
             diverted_from,
             client: OnceLock::new(),
@@ -74,8 +64,6 @@ impl Context {
 
     /// The path that came, without its query.
     pub(super) fn path<'a>(&'a self, request: &'a Request<'_>) -> &'a str {
-        self.diverted_from
-            .as_deref()
-            .unwrap_or_else(|| request.uri().path().as_str())
+        self.diverted_from.as_deref().unwrap_or_else(|| request.uri().path().as_str())
     }
 }

@@ -30,9 +30,7 @@ impl CookieStyle {
 
     /// Only plain http that is explicitly allowed goes without `Secure`.
     pub const fn rule(https: bool, insecure_http: bool) -> Self {
-        Self {
-            secure: https || !insecure_http,
-        }
+        Self { secure: https || !insecure_http }
     }
 
     /// `__Host-hp-<name>`, or `hp-<name>` where `Secure` cannot be had. The name is an app's id or one of ours.
@@ -44,20 +42,11 @@ impl CookieStyle {
     /// Sets the cookie; without `max_age_seconds` it goes when the browser closes. `value` must be a token of ours
     /// (RFC 6265 section 4.1.1: no quotes, commas, semicolons, spaces).
     pub fn set(self, name: &str, value: &str, max_age_seconds: Option<i64>) -> Header<'static> {
-        debug_assert!(
-            value
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"\",;\\".contains(&b))
-        );
+        debug_assert!(value.bytes().all(|b| b.is_ascii_graphic() && !b"\",;\\".contains(&b)));
         let secure = if self.secure { "; Secure" } else { "" };
-        let age = max_age_seconds
-            .map(|seconds| format!("; Max-Age={seconds}"))
-            .unwrap_or_default();
+        let age = max_age_seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
         let name = self.name(name);
-        Header::new(
-            "Set-Cookie",
-            format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}"),
-        )
+        Header::new("Set-Cookie", format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}"))
     }
 
     /// Takes the cookie away.
@@ -78,7 +67,9 @@ impl CookieStyle {
         let mut apps: Vec<(AppId, &str)> = Vec::new();
         for pair in request.headers().get("cookie").flat_map(|header| header.split(';')) {
             let name = pair.split('=').next().unwrap_or_default().trim();
-            let Some(app) = name.strip_prefix(&prefix).and_then(|id| id.parse::<AppId>().ok()) else { continue };
+            let Some(app) = name.strip_prefix(&prefix).and_then(|id| id.parse::<AppId>().ok()) else {
+                continue;
+            };
             if let Found::One(value) = self.find(request, app.as_str())
                 && !apps.iter().any(|(known, _)| *known == app)
             {
@@ -104,11 +95,7 @@ pub fn find<'a>(headers: impl Iterator<Item = &'a str>, name: &str) -> Found<'a>
             _ => return Found::Several,
         }
     }
-    if found == Found::One("") {
-        Found::None
-    } else {
-        found
-    }
+    if found == Found::One("") { Found::None } else { found }
 }
 
 #[cfg(test)]
@@ -118,27 +105,12 @@ mod tests {
     #[test]
     fn two_of_one_name_do_not_count() {
         let case = |headers: &[&'static str]| find(headers.iter().copied(), "__Host-hp-default");
-        assert_eq!(
-            case(&["__Host-hp-default=a; __Host-hp-default=b"]),
-            Found::Several
-        );
-        assert_eq!(
-            case(&["__Host-hp-default=a; __Host-hp-default=a"]),
-            Found::Several
-        );
-        assert_eq!(
-            case(&["__Host-hp-default=a", "x=1;__Host-hp-default="]),
-            Found::Several
-        );
-        assert_eq!(
-            case(&["__Host-hp-defaul=a; x__Host-hp-default=b; __host-hp-default=c"]),
-            Found::None
-        );
+        assert_eq!(case(&["__Host-hp-default=a; __Host-hp-default=b"]), Found::Several);
+        assert_eq!(case(&["__Host-hp-default=a; __Host-hp-default=a"]), Found::Several);
+        assert_eq!(case(&["__Host-hp-default=a", "x=1;__Host-hp-default="]), Found::Several);
+        assert_eq!(case(&["__Host-hp-defaul=a; x__Host-hp-default=b; __host-hp-default=c"]), Found::None);
         assert_eq!(case(&["__Host-hp-default=", ";;=;a"]), Found::None);
-        assert_eq!(
-            case(&["a=1;  __Host-hp-default = hps_x ;b=2"]),
-            Found::One("hps_x")
-        );
+        assert_eq!(case(&["a=1;  __Host-hp-default = hps_x ;b=2"]), Found::One("hps_x"));
         assert_eq!(case(&[]), Found::None);
     }
 
@@ -151,11 +123,6 @@ mod tests {
             let wanted = "__Host-hp-default=v; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=60";
             assert_eq!(header.value(), wanted, "{style:?}");
         }
-        assert!(
-            CookieStyle::rule(true, false)
-                .clear("a")
-                .value()
-                .ends_with("; Max-Age=0")
-        );
+        assert!(CookieStyle::rule(true, false).clear("a").value().ends_with("; Max-Age=0"));
     }
 }

@@ -82,11 +82,7 @@ impl<'r> request::FromRequest<'r> for Preflight {
 impl<'r> Responder<'r, 'static> for Preflight {
     fn respond_to(self, request: &'r Request<'_>) -> Result<'static> {
         let mut response = Response::build().status(Status::NoContent).finalize();
-        if Context::of(request)
-            .shared_with
-            .get()
-            .is_some_and(Option::is_some)
-        {
+        if Context::of(request).shared_with.get().is_some_and(Option::is_some) {
             let path = request.uri().path().as_str();
             let methods = super::methods::known_for(request.rocket().routes(), path);
             let names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();

@@ -23,9 +23,7 @@ pub(super) struct Headers {
 
 impl Headers {
     pub(super) fn new(config: &Config, public_url: &PublicUrl) -> Self {
-        Self {
-            strict_transport: strict_transport(config, public_url),
-        }
+        Self { strict_transport: strict_transport(config, public_url) }
     }
 }
 
@@ -36,10 +34,7 @@ fn strict_transport(config: &Config, public_url: &PublicUrl) -> bool {
 #[rocket::async_trait]
 impl Fairing for Headers {
     fn info(&self) -> Info {
-        Info {
-            name: "security headers",
-            kind: Kind::Response,
-        }
+        Info { name: "security headers", kind: Kind::Response }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
@@ -61,10 +56,7 @@ fn apply(strict_transport: bool, request: &Request<'_>, response: &mut Response<
             response.set_raw_header(name, value);
         }
     };
-    absent(
-        "Content-Security-Policy",
-        if html { PAGE_POLICY } else { DATA_POLICY },
-    );
+    absent("Content-Security-Policy", if html { PAGE_POLICY } else { DATA_POLICY });
     absent("Cross-Origin-Resource-Policy", "same-origin");
     absent("Cache-Control", "no-store");
     response.set_raw_header("X-Content-Type-Options", "nosniff");

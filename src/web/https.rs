@@ -34,14 +34,8 @@ pub fn confidential(request: &Request<'_>) -> Result<Confidential, Problem> {
         return Ok(Confidential(()));
     }
     let port = site.map_or(8000, |site| site.config.port);
-    let host = site
-        .map(|site| site.public_url.authority())
-        .and_then(|host| host.split(':').next());
-    Err(required(
-        host.filter(|host| *host != "localhost")
-            .unwrap_or("auth.example.org"),
-        port,
-    ))
+    let host = site.map(|site| site.public_url.authority()).and_then(|host| host.split(':').next());
+    Err(required(host.filter(|host| *host != "localhost").unwrap_or("auth.example.org"), port))
 }
 
 /// The rule: https, or this machine itself, or plain http explicitly allowed.
@@ -92,11 +86,7 @@ mod tests {
 
     #[test]
     fn only_https_loopback_or_permission_is_confidential() {
-        let client = |https, loopback| Client {
-            address: [192, 0, 2, 1].into(),
-            https,
-            loopback,
-        };
+        let client = |https, loopback| Client { address: [192, 0, 2, 1].into(), https, loopback };
         assert!(!is_confidential(&client(false, false), false));
         assert!(is_confidential(&client(true, false), false));
         assert!(is_confidential(&client(false, true), false));
@@ -108,12 +98,7 @@ mod tests {
         let problem = required("auth.example.org", 8000);
         assert_eq!((problem.status.code, problem.code), (403, "https_required"));
         let text = problem.extra.unwrap()["snippets"].to_string();
-        for part in [
-            "[tls]",
-            "reverse_proxy 127.0.0.1:8000",
-            "proxy_pass",
-            "trusted_proxies",
-        ] {
+        for part in ["[tls]", "reverse_proxy 127.0.0.1:8000", "proxy_pass", "trusted_proxies"] {
             assert!(text.contains(part), "{part}");
         }
     }

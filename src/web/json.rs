@@ -33,9 +33,7 @@ async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Res
         return Err(Problem::of_status(Status::UnsupportedMediaType)
             .detail("Send the body with Content-Type: application/json."));
     }
-    let limits = Site::of(request)
-        .map(|site| site.config.limits.clone())
-        .unwrap_or_default();
+    let limits = Site::of(request).map(|site| site.config.limits.clone()).unwrap_or_default();
     let body = data.open(limits.json_kib.kibibytes()).into_bytes();
     let time = Duration::from_secs(limits.body_seconds.into());
     let body = match timeout(time, body).await {
@@ -56,11 +54,9 @@ async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Res
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => misfit(body, &error),
-        _ => Problem::malformed_json(format!(
-            "It breaks at line {}, column {}.",
-            error.line(),
-            error.column()
-        )),
+        _ => {
+            Problem::malformed_json(format!("It breaks at line {}, column {}.", error.line(), error.column()))
+        }
     })
 }
 
@@ -79,9 +75,8 @@ fn misfit(body: &[u8], error: &serde_json::Error) -> Problem {
     if text.starts_with("duplicate field") {
         return problem.field(named(), "duplicate", "This field came twice");
     }
-    let expected = text
-        .split_once("expected ")
-        .map(|(_, rest)| rest.split(" at line ").next().unwrap_or(rest));
+    let expected =
+        text.split_once("expected ").map(|(_, rest)| rest.split(" at line ").next().unwrap_or(rest));
     let message = match expected {
         Some("u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "usize") => {
             "Expected a whole number in range".to_string()
@@ -96,11 +91,8 @@ fn misfit(body: &[u8], error: &serde_json::Error) -> Problem {
 
 /// The keys around a place in a JSON text that is known to be well formed up to there: `user.name`.
 fn path_at(body: &[u8], line: usize, column: usize) -> String {
-    let before: usize = body
-        .split_inclusive(|byte| *byte == b'\n')
-        .take(line.saturating_sub(1))
-        .map(<[u8]>::len)
-        .sum();
+    let before: usize =
+        body.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
     let end = (before + column).min(body.len());
     let (mut keys, mut last_text) = (vec![String::new()], String::new());
     let (mut in_text, mut escaped) = (false, false);
@@ -152,24 +144,14 @@ mod tests {
         let problem = parse::<Login>(text.as_bytes()).unwrap_err();
         let error = problem.errors.first();
         let field = error.map(|error| error.field.to_string()).unwrap_or_default();
-        (
-            problem.status.code,
-            field,
-            error.map_or(problem.code, |error| error.code),
-        )
+        (problem.status.code, field, error.map_or(problem.code, |error| error.code))
     }
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        for text in [
-            "",
-            "{",
-            "{\"login\":}",
-            "{'a':1}",
-            "{\"login\":\"a\"} x",
-            "\u{0}",
-            "{\"login\":\"\u{1}\"}",
-        ] {
+        for text in
+            ["", "{", "{\"login\":}", "{'a':1}", "{\"login\":\"a\"} x", "\u{0}", "{\"login\":\"\u{1}\"}"]
+        {
             assert_eq!(refusal(text), (400, String::new(), "malformed_json"), "{text:?}");
         }
         let deep = "[".repeat(100_000);
@@ -186,11 +168,7 @@ mod tests {
         case("{\"login\":\"a\",\"login\":\"b\"}", "login", "duplicate");
         case("{\"times\":1, \"login\":5}", "login", "invalid");
         case("{\"login\":\"a\",\n\"times\":-1}", "times", "invalid");
-        case(
-            "{\"login\":\"a\",\"inner\":{\"deep\":\"x\"}}",
-            "inner.deep",
-            "invalid",
-        );
+        case("{\"login\":\"a\",\"inner\":{\"deep\":\"x\"}}", "inner.deep", "invalid");
         case("[1]", "", "invalid");
         case("null", "", "invalid");
     }

@@ -18,10 +18,7 @@ const PEEK_BYTES: usize = 512;
 #[rocket::async_trait]
 impl Fairing for Refuse {
     fn info(&self) -> Info {
-        Info {
-            name: "no _method field",
-            kind: Kind::Request,
-        }
+        Info { name: "no _method field", kind: Kind::Request }
     }
 
     async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
@@ -32,21 +29,16 @@ impl Fairing for Refuse {
             Context::begin(request, Some(request.uri().path().to_string()));
             request.set_method(Method::Post);
             request.set_uri(Origin::parse(NOWHERE).expect("a path in the source"));
-            Problem::new(
-                Status::BadRequest,
-                "method_field",
-                "The form may not change its method",
-            )
-            .detail("Remove the field _method.")
-            .leave(request);
+            Problem::new(Status::BadRequest, "method_field", "The form may not change its method")
+                .detail("Remove the field _method.")
+                .leave(request);
         }
         Context::of(request);
     }
 }
 
 fn has_method_field(form: &[u8]) -> bool {
-    form.split(|byte| *byte == b'&')
-        .any(|field| field.split(|byte| *byte == b'=').next() == Some(b"_method"))
+    form.split(|byte| *byte == b'&').any(|field| field.split(|byte| *byte == b'=').next() == Some(b"_method"))
 }
 
 #[cfg(test)]

@@ -5,10 +5,8 @@ use rocket::http::Method;
 
 /// The methods of all routes whose path matches; HEAD comes with GET.
 pub(super) fn known_for<'a>(routes: impl Iterator<Item = &'a Route>, path: &str) -> Vec<Method> {
-    let mut methods: Vec<Method> = routes
-        .filter(|route| matches(route.uri.path(), path))
-        .map(|route| route.method)
-        .collect();
+    let mut methods: Vec<Method> =
+        routes.filter(|route| matches(route.uri.path(), path)).map(|route| route.method).collect();
     if methods.contains(&Method::Get) {
         methods.push(Method::Head);
     }

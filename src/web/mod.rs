@@ -89,10 +89,7 @@ pub fn rocket(site: &Arc<Site>, address: IpAddr, access_log: Option<AccessLog>) 
         Some(log) => rocket.attach(access_log::Fairing(log)),
         None => rocket,
     };
-    rocket
-        .manage(Arc::clone(site))
-        .register("/", [catcher::any()])
-        .mount("/", assets::routes())
+    rocket.manage(Arc::clone(site)).register("/", [catcher::any()]).mount("/", assets::routes())
 }
 
 /// Every route but the assets.
@@ -168,11 +165,7 @@ fn figment(config: &Config, address: IpAddr) -> Figment {
             .limit("file", 0.into())
             .limit("string", 8192.into())
             .limit("bytes", 8192.into()),
-        shutdown: rocket::config::Shutdown {
-            grace: 2,
-            mercy: 2,
-            ..Default::default()
-        },
+        shutdown: rocket::config::Shutdown { grace: 2, mercy: 2, ..Default::default() },
         ..rocket::Config::release_default()
     };
     let figment = Figment::from(rocket);

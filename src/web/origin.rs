@@ -63,21 +63,11 @@ mod tests {
             (&[OWN],                       [Silent,  Silent,  Silent,  Site,    Site,    Site]),
             (&[APP],                       [Silent,  Silent,  Silent,  Silent,  Silent,  Site]),
         ];
-        let sites: [&[&str]; 6] = [
-            &[],
-            &["same-origin"],
-            &["none"],
-            &["same-site"],
-            &["cross-site"],
-            &["Same-Origin"],
-        ];
+        let sites: [&[&str]; 6] =
+            [&[], &["same-origin"], &["none"], &["same-site"], &["cross-site"], &["Same-Origin"]];
         for (origins, wanted) in table {
             for (sites, wanted) in sites.iter().zip(wanted) {
-                assert_eq!(
-                    rule(origins, sites, OWN, &[APP]),
-                    *wanted,
-                    "{origins:?} {sites:?}"
-                );
+                assert_eq!(rule(origins, sites, OWN, &[APP]), *wanted, "{origins:?} {sites:?}");
             }
         }
     }

@@ -62,19 +62,13 @@ impl Problem {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        self.errors.push(FieldError {
-            field: field.into(),
-            code,
-            message: message.into(),
-        });
+        self.errors.push(FieldError { field: field.into(), code, message: message.into() });
         self
     }
 
     /// A further member of the problem.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.extra
-            .get_or_insert_default()
-            .insert(name.to_string(), value.into());
+        self.extra.get_or_insert_default().insert(name.to_string(), value.into());
         self
     }
 
@@ -90,11 +84,7 @@ impl Problem {
 
     /// Add what is wrong by [`Problem::field`].
     pub fn validation_failed() -> Self {
-        Self::new(
-            Status::UnprocessableEntity,
-            "validation_failed",
-            "Some fields are not as they should be",
-        )
+        Self::new(Status::UnprocessableEntity, "validation_failed", "Some fields are not as they should be")
     }
 
     /// The plain answer for a status that nobody explained.
@@ -231,26 +221,18 @@ mod tests {
 
     #[test]
     fn extra_members_never_replace_the_standard_ones() {
-        let problem = Problem::of_status(Status::Unauthorized)
-            .with("status", 200)
-            .with("ended_reason", "logout");
+        let problem =
+            Problem::of_status(Status::Unauthorized).with("status", 200).with("ended_reason", "logout");
         let body = problem.body(ID);
-        assert_eq!(
-            (&body["status"], &body["ended_reason"]),
-            (&json!(401), &json!("logout"))
-        );
+        assert_eq!((&body["status"], &body["ended_reason"]), (&json!(401), &json!("logout")));
     }
 
     #[test]
     fn fields_and_waiting_are_named() {
-        let problem = Problem::validation_failed()
-            .field("login", "too_long", "At most 64")
-            .retry_after_seconds(9);
+        let problem =
+            Problem::validation_failed().field("login", "too_long", "At most 64").retry_after_seconds(9);
         let body = problem.body(ID);
-        assert_eq!(
-            body["errors"],
-            json!([{"field": "login", "code": "too_long", "message": "At most 64"}])
-        );
+        assert_eq!(body["errors"], json!([{"field": "login", "code": "too_long", "message": "At most 64"}]));
         assert_eq!(body["retry_after_seconds"], json!(9));
     }
 }

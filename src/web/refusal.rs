@@ -20,7 +20,9 @@ impl From<Refusal> for Problem {
             Refusal::SessionEnded(reason) => {
                 problem(401, "session_ended", "The session has ended").with("ended_reason", reason.as_str())
             }
-            Refusal::InvalidRefreshToken => problem(401, "invalid_refresh_token", "The refresh token is not valid"),
+            Refusal::InvalidRefreshToken => {
+                problem(401, "invalid_refresh_token", "The refresh token is not valid")
+            }
             Refusal::RefreshReused => {
                 problem(401, "refresh_reused", "The refresh token was used before, so the session has ended")
                     .with("ended_reason", "refresh_reused")
@@ -29,12 +31,14 @@ impl From<Refusal> for Problem {
                 .detail("POST it to /api/v1/auth/reauthenticate, then try again."),
             Refusal::Forbidden(detail) => Problem::of_status(Status::Forbidden).detail(detail),
             Refusal::NotFound => Problem::of_status(Status::NotFound),
-            Refusal::Invalid(faults) => faults
-                .into_iter()
-                .fold(Problem::validation_failed(), |problem, fault| {
+            Refusal::Invalid(faults) => {
+                faults.into_iter().fold(Problem::validation_failed(), |problem, fault| {
                     problem.field(fault.field, fault.code, fault.message)
-                }),
-            Refusal::Conflict { code, message } => problem(409, code, "This contradicts what is there").detail(message),
+                })
+            }
+            Refusal::Conflict { code, message } => {
+                problem(409, code, "This contradicts what is there").detail(message)
+            }
             Refusal::PreconditionFailed => Problem::of_status(Status::PreconditionFailed),
             Refusal::InvalidCode => problem(403, "invalid_code", "The code is unknown, used or too old"),
             Refusal::InvalidClient => problem(401, "invalid_client", "The app did not prove itself"),

@@ -5,9 +5,9 @@ use super::view::{SessionView, UserView};
 use crate::auth::issue::Issued;
 use crate::model::app::{App, Strategy};
 use crate::model::user::User;
+use rocket::Request;
 use rocket::http::{ContentType, Header, Status};
 use rocket::response::{Responder, Response, Result};
-use rocket::Request;
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 
@@ -106,7 +106,10 @@ pub fn issued(
     let access = issued.access_token.as_ref();
     let view = IssuedView {
         user: user.map(UserView::from),
-        session: issued.session.as_ref().map(|session| SessionView::new(session, issued.last_seen, None, true)),
+        session: issued
+            .session
+            .as_ref()
+            .map(|session| SessionView::new(session, issued.last_seen, None, true)),
         access_token: access.filter(|_| !access_in_cookie).map(|token| token.token.as_str()),
         token_type: access.map(|_| "Bearer").filter(|_| !access_in_cookie),
         expires_in: access.map(|token| token.expires_in_seconds),
@@ -130,17 +133,19 @@ pub fn issued(
 }
 
 fn set_cookie(reply: Reply, visit: &Visit<'_>, app: &App, issued: &Issued) -> Reply {
-    match cookie_value(issued) {
+    match cookie_value(app.strategy, issued) {
         Some(value) => reply.header(visit.style.set(app.id.as_str(), &value, cookie_seconds(issued))),
         None => reply,
     }
 }
 
-/// The secret that goes into the app's cookie.
-pub fn cookie_value(issued: &Issued) -> Option<String> {
-    let session = issued.session_token.as_ref().map(|token| token.reveal());
-    let refresh = || issued.refresh_token.as_ref().map(|token| token.reveal());
-    session.or_else(refresh).or_else(|| issued.access_token.as_ref().map(|token| token.token.clone()))
+/// The secret that goes into the app's cookie. `None`: the one that is there stays good.
+pub fn cookie_value(strategy: Strategy, issued: &Issued) -> Option<String> {
+    match strategy {
+        Strategy::Session => issued.session_token.as_ref().map(|token| token.reveal()),
+        Strategy::Refresh => issued.refresh_token.as_ref().map(|token| token.reveal()),
+        Strategy::Jwt | Strategy::Tracked => issued.access_token.as_ref().map(|token| token.token.clone()),
+    }
 }
 
 /// How long the cookie is kept: as long as what is in it can be good for.

@@ -40,9 +40,7 @@ impl Templates {
     /// # Errors
     /// An unknown page, or one that the context does not fit.
     pub fn render(&self, name: &str, context: impl Serialize) -> Result<String, Error> {
-        self.0
-            .get_template(name)?
-            .render(minijinja::value::Serde(context))
+        self.0.get_template(name)?.render(minijinja::value::Serde(context))
     }
 }
 
@@ -54,9 +52,7 @@ mod tests {
     #[test]
     fn everything_is_escaped() {
         let templates = Templates::embedded("v1", false).unwrap();
-        let html = templates
-            .render("error.html", context! { title => "<script>", status => 404 })
-            .unwrap();
+        let html = templates.render("error.html", context! { title => "<script>", status => 404 }).unwrap();
         assert!(!html.contains("<script>") && html.contains("&lt;script&gt;"));
         assert!(templates.render("missing.html", context! {}).is_err());
     }

@@ -88,18 +88,7 @@ fn house(config: Config) -> Caller {
 }
 
 fn with_log(site: &Arc<Site>, log: Option<AccessLog>) -> Caller {
-    let own = routes![
-        echo,
-        thing,
-        replace,
-        login,
-        put_login,
-        page,
-        boom,
-        refused,
-        shared,
-        shared_preflight
-    ];
+    let own = routes![echo, thing, replace, login, put_login, page, boom, refused, shared, shared_preflight];
     Caller::untracked(rocket(site, Ipv4Addr::LOCALHOST.into(), log).mount("/", own)).unwrap()
 }
 
@@ -119,19 +108,11 @@ fn problem(response: LocalResponse<'_>) -> (u16, String, Value) {
 #[test]
 fn unknown_paths_are_problems_for_programs_and_pages_for_people() {
     let house = house(Config::default());
-    for path in [
-        "/api",
-        "/api/v1/nothing",
-        "/oauth2/nothing",
-        "/.well-known/nothing",
-    ] {
+    for path in ["/api", "/api/v1/nothing", "/oauth2/nothing", "/.well-known/nothing"] {
         assert_eq!(problem(house.get(path).dispatch()).1, "not_found");
     }
     let answer = house.get("/apis").dispatch();
-    assert_eq!(
-        (answer.status(), answer.content_type()),
-        (Status::NotFound, Some(ContentType::HTML))
-    );
+    assert_eq!((answer.status(), answer.content_type()), (Status::NotFound, Some(ContentType::HTML)));
     assert_eq!(header(&answer, "content-security-policy"), headers::PAGE_POLICY);
     assert!(answer.into_string().unwrap().contains("00000001-"));
 }
@@ -139,25 +120,12 @@ fn unknown_paths_are_problems_for_programs_and_pages_for_people() {
 #[test]
 fn a_wrong_method_is_405_and_names_the_right_ones() {
     let house = house(Config::default());
-    for method in [
-        Method::Delete,
-        Method::Post,
-        Method::Options,
-        Method::Trace,
-        Method::Patch,
-    ] {
+    for method in [Method::Delete, Method::Post, Method::Options, Method::Trace, Method::Patch] {
         let answer = house.req(method, "/api/v1/things/7?x=1").dispatch();
         assert_eq!(header(&answer, "allow"), "GET, HEAD, PUT", "{method}");
         assert_eq!(problem(answer).1, "method_not_allowed");
     }
-    assert_eq!(
-        house
-            .req(Method::Trace, "/api/v1/nothing")
-            .dispatch()
-            .status()
-            .code,
-        405
-    );
+    assert_eq!(house.req(Method::Trace, "/api/v1/nothing").dispatch().status().code, 405);
     let head = house.head("/api/v1/echo").dispatch();
     assert_eq!((head.status().code, header(&head, "allow")), (405, "POST"));
     assert_eq!(house.post("/page").dispatch().status().code, 405);
@@ -167,33 +135,15 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
 #[test]
 fn a_method_field_is_refused_wherever_it_stands() {
     let house = house(Config::default());
-    let body = [
-        "_method=put",
-        "_method=put&a=b",
-        "a=b&_method=put",
-        "_method=PUT",
-        "_method=nonsense",
-    ];
+    let body = ["_method=put", "_method=put&a=b", "a=b&_method=put", "_method=PUT", "_method=nonsense"];
     for body in body {
-        let answer = house
-            .post("/login")
-            .header(ContentType::Form)
-            .body(body)
-            .dispatch();
+        let answer = house.post("/login").header(ContentType::Form).body(body).dispatch();
         assert_eq!(answer.status(), Status::BadRequest, "{body}");
         assert_eq!(answer.content_type(), Some(ContentType::HTML));
     }
-    let answer = house
-        .post("/oauth2/token")
-        .header(ContentType::Form)
-        .body("_method=get")
-        .dispatch();
+    let answer = house.post("/oauth2/token").header(ContentType::Form).body("_method=get").dispatch();
     assert_eq!(problem(answer).1, "method_field");
-    let answer = house
-        .post("/login")
-        .header(ContentType::Form)
-        .body("login=_method")
-        .dispatch();
+    let answer = house.post("/login").header(ContentType::Form).body("login=_method").dispatch();
     assert_eq!(answer.status(), Status::Forbidden);
 }
 
@@ -207,42 +157,17 @@ fn json_bodies_are_refused_with_the_reason() {
             Some(kind) => request.header(kind).dispatch(),
             None => request.dispatch(),
         });
-        (
-            status,
-            code,
-            body["errors"][0]["field"]
-                .as_str()
-                .unwrap_or_default()
-                .to_string(),
-        )
+        (status, code, body["errors"][0]["field"].as_str().unwrap_or_default().to_string())
     };
     let fits = "{\"name\":\"a\"}";
     let refused = |status: u16, code: &str, field: &str| (status, code.to_string(), field.to_string());
     assert_eq!(send(None, fits), refused(415, "unsupported_media_type", ""));
-    assert_eq!(
-        send(Some("text/plain"), fits),
-        refused(415, "unsupported_media_type", "")
-    );
-    assert_eq!(
-        send(Some("application/jsonp"), fits),
-        refused(415, "unsupported_media_type", "")
-    );
-    assert_eq!(
-        send(Some("application/json"), &"x".repeat(70_000)),
-        refused(413, "payload_too_large", "")
-    );
-    assert_eq!(
-        send(Some("application/json"), "{"),
-        refused(400, "malformed_json", "")
-    );
-    assert_eq!(
-        send(Some("application/json"), "{}"),
-        refused(422, "validation_failed", "name")
-    );
-    assert_eq!(
-        send(Some("application/json"), "{\"name\":1}"),
-        refused(422, "validation_failed", "name")
-    );
+    assert_eq!(send(Some("text/plain"), fits), refused(415, "unsupported_media_type", ""));
+    assert_eq!(send(Some("application/jsonp"), fits), refused(415, "unsupported_media_type", ""));
+    assert_eq!(send(Some("application/json"), &"x".repeat(70_000)), refused(413, "payload_too_large", ""));
+    assert_eq!(send(Some("application/json"), "{"), refused(400, "malformed_json", ""));
+    assert_eq!(send(Some("application/json"), "{}"), refused(422, "validation_failed", "name"));
+    assert_eq!(send(Some("application/json"), "{\"name\":1}"), refused(422, "validation_failed", "name"));
     let answer = house
         .post("/api/v1/echo")
         .header(Header::new("Content-Type", "application/json; charset=utf-8"))
@@ -264,24 +189,14 @@ fn refusals_carry_their_headers() {
     let house = house(Config::default());
     let answer = house.get("/api/v1/refused").dispatch();
     assert_eq!(header(&answer, "retry-after"), "3");
-    assert_eq!(
-        header(&answer, "www-authenticate"),
-        r#"Bearer realm="hallpass", error="invalid_token""#
-    );
+    assert_eq!(header(&answer, "www-authenticate"), r#"Bearer realm="hallpass", error="invalid_token""#);
     assert_eq!(problem(answer).2["retry_after_seconds"], 3);
 }
 
 #[test]
 fn every_answer_has_the_security_headers() {
     let house = house(Config::default());
-    for path in [
-        "/page",
-        "/nothing",
-        "/api/v1/things/7",
-        "/api/v1/nothing",
-        "/api/v1/boom",
-        "/favicon.ico",
-    ] {
+    for path in ["/page", "/nothing", "/api/v1/things/7", "/api/v1/nothing", "/api/v1/boom", "/favicon.ico"] {
         let answer = house.get(path).dispatch();
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
@@ -294,26 +209,18 @@ fn every_answer_has_the_security_headers() {
         ] {
             assert_eq!(header(&answer, name), value, "{path} {name}");
         }
-        assert!(
-            header(&answer, "content-security-policy").contains("frame-ancestors 'none'"),
-            "{path}"
-        );
-        assert_eq!(header(&answer, "cache-control"), "no-store", "{path}");
+        assert!(header(&answer, "content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        let keep = if path == "/favicon.ico" { "public, max-age=86400" } else { "no-store" };
+        assert_eq!(header(&answer, "cache-control"), keep, "{path}");
     }
 }
 
 #[test]
 fn strict_transport_comes_with_an_https_address() {
     let public_url = Some(PublicUrl::try_from("https://auth.example".to_string()).unwrap());
-    let house = house(Config {
-        public_url,
-        ..Config::default()
-    });
+    let house = house(Config { public_url, ..Config::default() });
     let answer = house.get("/page").dispatch();
-    assert_eq!(
-        header(&answer, "strict-transport-security"),
-        "max-age=63072000; includeSubDomains"
-    );
+    assert_eq!(header(&answer, "strict-transport-security"), "max-age=63072000; includeSubDomains");
 }
 
 #[test]
@@ -324,32 +231,21 @@ fn passwords_need_https_or_this_machine() {
     let house = with_log(&site, None);
     let status = |from: SocketAddr, headers: &[(&'static str, &'static str)]| {
         let request = house.post("/login").remote(from);
-        let request = headers
-            .iter()
-            .fold(request, |r, (name, value)| r.header(Header::new(*name, *value)));
+        let request = headers.iter().fold(request, |r, (name, value)| r.header(Header::new(*name, *value)));
         request.dispatch().status().code
     };
     assert_eq!(status(far, &[("host", "localhost:8000")]), 403);
-    assert_eq!(
-        status(far, &[("host", "auth.example"), ("x-forwarded-proto", "https")]),
-        403
-    );
+    assert_eq!(status(far, &[("host", "auth.example"), ("x-forwarded-proto", "https")]), 403);
     assert_eq!(status(near, &[("host", "auth.example")]), 403);
     assert_eq!(site.attention.untrusted_proxy(), None);
-    assert_eq!(
-        status(near, &[("host", "localhost"), ("x-forwarded-for", "1.1.1.1")]),
-        403
-    );
+    assert_eq!(status(near, &[("host", "localhost"), ("x-forwarded-for", "1.1.1.1")]), 403);
     assert_eq!(site.attention.untrusted_proxy(), Some(near.ip()));
     assert_eq!(status(near, &[("host", "localhost:8000")]), 200);
     let answer = house.post("/login").remote(far).dispatch();
     let page = answer.into_string().unwrap();
     assert!(page.contains("reverse_proxy") && page.contains("[tls]"), "{page}");
 
-    let open = self::house(Config {
-        insecure_http: true,
-        ..Config::default()
-    });
+    let open = self::house(Config { insecure_http: true, ..Config::default() });
     assert_eq!(open.post("/login").remote(far).dispatch().status(), Status::Ok);
 }
 
@@ -358,16 +254,10 @@ fn other_origins_read_only_what_they_are_granted() {
     let house = house(Config::default());
     let ask = |origins: &[&'static str]| {
         let request = house.get("/api/v1/shared");
-        origins
-            .iter()
-            .fold(request, |r, origin| r.header(Header::new("Origin", *origin)))
-            .dispatch()
+        origins.iter().fold(request, |r, origin| r.header(Header::new("Origin", *origin))).dispatch()
     };
-    for origins in [
-        &["https://evil.example"][..],
-        &["null"],
-        &["https://app.example", "https://app.example"],
-    ] {
+    for origins in [&["https://evil.example"][..], &["null"], &["https://app.example", "https://app.example"]]
+    {
         let answer = ask(origins);
         assert_eq!(header(&answer, "access-control-allow-origin"), "", "{origins:?}");
         assert_eq!(header(&answer, "vary"), "Origin");
@@ -375,10 +265,7 @@ fn other_origins_read_only_what_they_are_granted() {
     }
     let answer = ask(&["https://app.example"]);
     assert_eq!(answer.status(), Status::Forbidden);
-    assert_eq!(
-        header(&answer, "access-control-allow-origin"),
-        "https://app.example"
-    );
+    assert_eq!(header(&answer, "access-control-allow-origin"), "https://app.example");
     assert_eq!(header(&answer, "access-control-allow-credentials"), "true");
     assert_eq!(header(&answer, "cross-origin-resource-policy"), "cross-origin");
 
@@ -388,14 +275,8 @@ fn other_origins_read_only_what_they_are_granted() {
         .header(Header::new("Access-Control-Request-Method", "GET"))
         .dispatch();
     assert_eq!(preflight.status(), Status::NoContent);
-    assert_eq!(
-        header(&preflight, "access-control-allow-methods"),
-        "GET, HEAD, OPTIONS"
-    );
-    assert_eq!(
-        header(&preflight, "access-control-allow-origin"),
-        "https://app.example"
-    );
+    assert_eq!(header(&preflight, "access-control-allow-methods"), "GET, HEAD, OPTIONS");
+    assert_eq!(header(&preflight, "access-control-allow-origin"), "https://app.example");
 }
 
 #[test]
@@ -417,30 +298,14 @@ fn one_line_per_request_without_its_query() {
     let house = with_log(&site, Some(log.clone()));
     let (_, _, body) = problem(house.get("/api/v1/nothing?code=secret").dispatch());
     house.head("/api/v1/things/7?code=secret").dispatch();
-    house
-        .post("/login")
-        .header(ContentType::Form)
-        .body("_method=put")
-        .dispatch();
+    house.post("/login").header(ContentType::Form).body("_method=put").dispatch();
     log.flush();
     let text = String::from_utf8(kept.0.lock().clone()).unwrap();
     assert!(!text.contains("secret"));
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0]["request_id"], body["request_id"]);
-    assert_eq!(
-        (&lines[0]["route"], &lines[0]["status"]),
-        (&"".into(), &404.into())
-    );
-    assert_eq!(
-        (&lines[1]["method"], &lines[1]["route"]),
-        (&"HEAD".into(), &"/api/v1/things/<id>".into())
-    );
-    assert_eq!(
-        (&lines[2]["path"], &lines[2]["status"]),
-        (&"/login".into(), &400.into())
-    );
+    assert_eq!((&lines[0]["route"], &lines[0]["status"]), (&"".into(), &404.into()));
+    assert_eq!((&lines[1]["method"], &lines[1]["route"]), (&"HEAD".into(), &"/api/v1/things/<id>".into()));
+    assert_eq!((&lines[2]["path"], &lines[2]["status"]), (&"/login".into(), &400.into()));
 }

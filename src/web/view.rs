@@ -1,7 +1,7 @@
 //! How things look as JSON. Times are RFC 3339 in UTC.
 
-use crate::auth::sessions::Shown;
 use crate::auth::Auth;
+use crate::auth::sessions::Shown;
 use crate::model::app::{App, AppStanding};
 use crate::model::blacklist::{BlacklistEntry, Target};
 use crate::model::key::{KeyRecord, KeyState};
@@ -181,11 +181,12 @@ fn subject(target: &Target) -> String {
 }
 
 pub fn blacklist_entry(auth: &Auth, entry: &BlacklistEntry) -> Value {
-    let user = entry.user.map(|id| json!({ "id": id, "login": auth.user(&id).map(|user| user.value.login.clone()) }));
+    let user = entry
+        .user
+        .map(|id| json!({ "id": id, "login": auth.user(&id).map(|user| user.value.login.clone()) }));
     json!({
         "id": entry_id(&entry.target), "kind": entry.target.kind(), "subject": subject(&entry.target),
         "user": user, "reason": entry.reason, "by": actor(auth, entry.by),
         "at": At::from(entry.at), "until": At::from(entry.until), "manual": entry.manual,
     })
 }
-

@@ -3,11 +3,7 @@ use argon2::password_hash::PasswordVerifier as _;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
-const CHEAP: HashSetting = HashSetting {
-    memory_kib: 32,
-    iterations: 1,
-    parallelism: 1,
-};
+const CHEAP: HashSetting = HashSetting { memory_kib: 32, iterations: 1, parallelism: 1 };
 
 fn hasher(setting: HashSetting) -> Hasher {
     Hasher::new(setting, 1, 4, Entropy::seeded(1)).unwrap()
@@ -18,10 +14,7 @@ fn password(text: &str) -> Password {
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 fn hash(setting: HashSetting, text: &str) -> Phc {
@@ -45,29 +38,18 @@ fn block(hasher: &Hasher) -> mpsc::Sender<()> {
     hold
 }
 
-const NO_MATCH: Verified = Verified {
-    matches: false,
-    rehash: None,
-};
+const NO_MATCH: Verified = Verified { matches: false, rehash: None };
 
 #[test]
 fn the_shipped_setting_is_the_recommended_one() {
-    let HashSetting {
-        memory_kib,
-        iterations,
-        parallelism,
-    } = HashSetting::DEFAULT;
+    let HashSetting { memory_kib, iterations, parallelism } = HashSetting::DEFAULT;
     assert_eq!((memory_kib, iterations, parallelism), (19_456, 2, 1));
 }
 
 #[test]
 fn a_setting_that_argon2_does_not_know_is_refused() {
     for (memory_kib, iterations, parallelism) in [(7, 1, 1), (32, 0, 1), (32, 1, 0), (32, 1, 5)] {
-        let setting = HashSetting {
-            memory_kib,
-            iterations,
-            parallelism,
-        };
+        let setting = HashSetting { memory_kib, iterations, parallelism };
         assert!(Hasher::new(setting, 1, 4, Entropy::seeded(1)).is_err());
     }
 }
@@ -106,17 +88,9 @@ fn a_stored_hash_that_is_broken_foreign_or_too_dear_matches_nothing() {
 #[test]
 fn the_right_password_matches_and_argon2_itself_agrees() {
     let stored = hash(CHEAP, "pässword 🦀");
-    assert_eq!(
-        verify(CHEAP, "pässword 🦀", Some(stored.clone())),
-        Verified {
-            matches: true,
-            rehash: None
-        }
-    );
+    assert_eq!(verify(CHEAP, "pässword 🦀", Some(stored.clone())), Verified { matches: true, rehash: None });
     let parsed = PasswordHash::new(stored.as_str()).unwrap();
-    Argon2::default()
-        .verify_password("pässword 🦀".as_bytes(), &parsed)
-        .unwrap();
+    Argon2::default().verify_password("pässword 🦀".as_bytes(), &parsed).unwrap();
 }
 
 #[test]
@@ -126,17 +100,9 @@ fn memory_used_before_changes_nothing() {
         for text in ["a", "b", "c"] {
             let stored = hasher.hash(password(text)).await.unwrap();
             assert_eq!(stored.as_str().split('$').nth(3), Some("m=32,t=1,p=1"));
-            assert!(
-                hasher
-                    .verify(password(text), Some(stored.clone()))
-                    .await
-                    .unwrap()
-                    .matches
-            );
+            assert!(hasher.verify(password(text), Some(stored.clone())).await.unwrap().matches);
             let fresh = PasswordHash::new(stored.as_str()).unwrap();
-            Argon2::default()
-                .verify_password(text.as_bytes(), &fresh)
-                .unwrap();
+            Argon2::default().verify_password(text.as_bytes(), &fresh).unwrap();
         }
     });
 }
@@ -152,37 +118,16 @@ fn two_hashes_of_one_password_differ() {
 fn a_risen_setting_gives_a_new_hash_only_to_the_right_password() {
     let stored = hash(CHEAP, "right");
     for risen in [
-        HashSetting {
-            memory_kib: 64,
-            ..CHEAP
-        },
-        HashSetting {
-            iterations: 2,
-            ..CHEAP
-        },
-        HashSetting {
-            parallelism: 2,
-            ..CHEAP
-        },
+        HashSetting { memory_kib: 64, ..CHEAP },
+        HashSetting { iterations: 2, ..CHEAP },
+        HashSetting { parallelism: 2, ..CHEAP },
     ] {
         assert_eq!(verify(risen, "wrong", Some(stored.clone())), NO_MATCH);
         let verified = verify(risen, "right", Some(stored.clone()));
         let rehash = verified.rehash.unwrap();
-        assert_eq!(
-            verify(risen, "right", Some(rehash.clone())),
-            Verified {
-                matches: true,
-                rehash: None
-            }
-        );
+        assert_eq!(verify(risen, "right", Some(rehash.clone())), Verified { matches: true, rehash: None });
         // A setting that has sunk leaves the stronger hash alone.
-        assert_eq!(
-            verify(CHEAP, "right", Some(rehash)),
-            Verified {
-                matches: true,
-                rehash: None
-            }
-        );
+        assert_eq!(verify(CHEAP, "right", Some(rehash)), Verified { matches: true, rehash: None });
     }
 }
 
@@ -192,17 +137,10 @@ fn beyond_the_queue_the_answer_is_overloaded_at_once() {
     let hold = block(&hasher);
     let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(hasher.hash(password("a")))).collect();
     let mut context = Context::from_waker(Waker::noop());
-    assert!(
-        waiting
-            .iter_mut()
-            .all(|future| future.as_mut().poll(&mut context).is_pending())
-    );
+    assert!(waiting.iter_mut().all(|future| future.as_mut().poll(&mut context).is_pending()));
     assert_eq!(hasher.queue_length(), 4);
     let mut fifth = Box::pin(hasher.verify(password("a"), None));
-    assert_eq!(
-        fifth.as_mut().poll(&mut context),
-        Poll::Ready(Err(HashRefusal::Overloaded))
-    );
+    assert_eq!(fifth.as_mut().poll(&mut context), Poll::Ready(Err(HashRefusal::Overloaded)));
     drop(hold);
     run(async {
         for future in waiting {
@@ -217,11 +155,7 @@ fn who_hung_up_is_not_worked_for() {
     let hold = block(&hasher);
     let (worked, seen) = mpsc::channel();
     let mut gone = Box::pin(hasher.run(move |_| worked.send(()).unwrap()));
-    assert!(
-        gone.as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-            .is_pending()
-    );
+    assert!(gone.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     drop(gone);
     drop(hold);
     run(hasher.hash(password("a"))).unwrap();

@@ -21,7 +21,8 @@ struct Mint {
 static MINT: LazyLock<Mint> = LazyLock::new(|| {
     let made = Algorithm::ALL.map(|algorithm| (algorithm, SigningKey::generate(algorithm).unwrap()));
     let kids = made.iter().map(|(algorithm, material)| (*algorithm, material.kid.clone())).collect();
-    let keys = made.iter().map(|(algorithm, m)| (SigningKey::from_pkcs8(*algorithm, &m.pkcs8).unwrap(), true));
+    let keys =
+        made.iter().map(|(algorithm, m)| (SigningKey::from_pkcs8(*algorithm, &m.pkcs8).unwrap(), true));
     Mint { ring: KeyRing::new(keys), kids }
 });
 
@@ -110,19 +111,51 @@ fn the_control_token_of_the_tables_below_is_good() {
 fn headers_other_than_ours_are_refused() {
     let jwk = MINT.ring.jwks()["keys"][0].clone();
     let table: Vec<String> = [
-        ("alg", json!("none")), ("alg", json!("None")), ("alg", json!("NONE")), ("alg", json!("")),
-        ("alg", json!("HS256")), ("alg", json!("HS512")), ("alg", json!("RS256")), ("alg", json!("EdDSA")),
-        ("alg", json!("ES384")), ("alg", json!("es256")), ("alg", json!(" ES256")), ("alg", json!(null)),
-        ("alg", json!(["ES256"])), ("alg", json!(1)),
-        ("typ", json!("JWT")), ("typ", json!("jwt")), ("typ", json!("id_token")), ("typ", json!("")),
-        ("typ", json!(null)), ("typ", json!(["at+jwt"])), ("typ", json!("at+jwt ")), ("typ", json!("logout+jwt")),
-        ("kid", json!("")), ("kid", json!("../../etc/passwd")), ("kid", json!("' OR 1=1 --")), ("kid", json!(null)),
-        ("kid", json!(["a"])), ("kid", json!(kid(Algorithm::EdDSA))), ("kid", json!(kid(Algorithm::RS256))),
+        ("alg", json!("none")),
+        ("alg", json!("None")),
+        ("alg", json!("NONE")),
+        ("alg", json!("")),
+        ("alg", json!("HS256")),
+        ("alg", json!("HS512")),
+        ("alg", json!("RS256")),
+        ("alg", json!("EdDSA")),
+        ("alg", json!("ES384")),
+        ("alg", json!("es256")),
+        ("alg", json!(" ES256")),
+        ("alg", json!(null)),
+        ("alg", json!(["ES256"])),
+        ("alg", json!(1)),
+        ("typ", json!("JWT")),
+        ("typ", json!("jwt")),
+        ("typ", json!("id_token")),
+        ("typ", json!("")),
+        ("typ", json!(null)),
+        ("typ", json!(["at+jwt"])),
+        ("typ", json!("at+jwt ")),
+        ("typ", json!("logout+jwt")),
+        ("kid", json!("")),
+        ("kid", json!("../../etc/passwd")),
+        ("kid", json!("' OR 1=1 --")),
+        ("kid", json!(null)),
+        ("kid", json!(["a"])),
+        ("kid", json!(kid(Algorithm::EdDSA))),
+        ("kid", json!(kid(Algorithm::RS256))),
         ("kid", json!("\0")),
-        ("crit", json!([])), ("crit", json!(["exp"])), ("crit", json!(["b64"])), ("crit", json!(null)),
-        ("b64", json!(true)), ("b64", json!(false)), ("zip", json!("DEF")), ("cty", json!("JWT")),
-        ("jwk", jwk), ("jku", json!("http://127.0.0.1:1/jwks")), ("x5u", json!("http://127.0.0.1:1/")),
-        ("x5c", json!(["MII"])), ("x5t", json!("a")), ("enc", json!("A256GCM")), ("nonce", json!("a")),
+        ("crit", json!([])),
+        ("crit", json!(["exp"])),
+        ("crit", json!(["b64"])),
+        ("crit", json!(null)),
+        ("b64", json!(true)),
+        ("b64", json!(false)),
+        ("zip", json!("DEF")),
+        ("cty", json!("JWT")),
+        ("jwk", jwk),
+        ("jku", json!("http://127.0.0.1:1/jwks")),
+        ("x5u", json!("http://127.0.0.1:1/")),
+        ("x5c", json!(["MII"])),
+        ("x5t", json!("a")),
+        ("enc", json!("A256GCM")),
+        ("nonce", json!("a")),
     ]
     .into_iter()
     .map(|(name, new)| with(header(), name, new))
@@ -142,18 +175,48 @@ fn headers_other_than_ours_are_refused() {
 #[test]
 fn claims_other_than_ours_are_refused() {
     let table: Vec<String> = [
-        ("exp", json!(NOW)), ("exp", json!(NOW - 1)), ("exp", json!(0)), ("exp", json!(-1)),
-        ("exp", json!((NOW + 600).to_string())), ("exp", json!(1.8e9 + 600.5)), ("exp", json!(null)),
-        ("exp", json!([NOW + 600])), ("exp", json!(u64::MAX)),
-        ("nbf", json!(NOW + 1)), ("nbf", json!("0")), ("iat", json!(NOW + 61)), ("iat", json!("1")),
-        ("iss", json!("https://evil.example")), ("iss", json!("")), ("iss", json!([ISSUER])), ("iss", json!(null)),
+        ("exp", json!(NOW)),
+        ("exp", json!(NOW - 1)),
+        ("exp", json!(0)),
+        ("exp", json!(-1)),
+        ("exp", json!((NOW + 600).to_string())),
+        ("exp", json!(1.8e9 + 600.5)),
+        ("exp", json!(null)),
+        ("exp", json!([NOW + 600])),
+        ("exp", json!(u64::MAX)),
+        ("nbf", json!(NOW + 1)),
+        ("nbf", json!("0")),
+        ("iat", json!(NOW + 61)),
+        ("iat", json!("1")),
+        ("iss", json!("https://evil.example")),
+        ("iss", json!("")),
+        ("iss", json!([ISSUER])),
+        ("iss", json!(null)),
         ("iss", json!("https://auth.example.org/")),
-        ("aud", json!(["default"])), ("aud", json!([])), ("aud", json!(1)), ("aud", json!(null)),
-        ("sub", json!("")), ("sub", json!("admin")), ("sub", json!(1)), ("sub", json!(null)),
-        ("client_id", json!("")), ("client_id", json!("NOT AN APP")), ("client_id", json!(null)),
-        ("jti", json!("")), ("jti", json!("x")), ("jti", json!(null)), ("sid", json!("x")), ("sid", json!(1)),
-        ("ep", json!("1")), ("ep", json!(-1)), ("ep", json!(1.5)), ("ep", json!(null)), ("ep", json!(1u64 << 32)),
-        ("auth_time", json!("now")), ("admin", json!(true)), ("scope", json!("admin")),
+        ("aud", json!(["default"])),
+        ("aud", json!([])),
+        ("aud", json!(1)),
+        ("aud", json!(null)),
+        ("sub", json!("")),
+        ("sub", json!("admin")),
+        ("sub", json!(1)),
+        ("sub", json!(null)),
+        ("client_id", json!("")),
+        ("client_id", json!("NOT AN APP")),
+        ("client_id", json!(null)),
+        ("jti", json!("")),
+        ("jti", json!("x")),
+        ("jti", json!(null)),
+        ("sid", json!("x")),
+        ("sid", json!(1)),
+        ("ep", json!("1")),
+        ("ep", json!(-1)),
+        ("ep", json!(1.5)),
+        ("ep", json!(null)),
+        ("ep", json!(1u64 << 32)),
+        ("auth_time", json!("now")),
+        ("admin", json!(true)),
+        ("scope", json!("admin")),
     ]
     .into_iter()
     .map(|(name, new)| with(payload(), name, new))
@@ -184,19 +247,42 @@ fn other_spellings_and_shapes_are_refused() {
     let last = loose.pop().unwrap();
     loose.push(if last == 'A' { 'B' } else { char::from(last as u8 + 1) });
     let mut table = vec![
-        String::new(), ".".into(), "..".into(), "a.b.c".into(), head.to_owned(), format!("{head}.{body}"),
-        format!("{head}.{body}."), format!(".{body}.{signature}"), format!("{head}..{signature}"),
-        format!("{token}."), format!(".{token}"), format!("{token}.{signature}"), format!("{token}.a.b"),
-        format!(" {token}"), format!("{token} "), format!("{token}\n"), format!("{head} .{body}.{signature}"),
-        format!("{head}=.{body}.{signature}"), format!("{head}.{body}=.{signature}"),
-        format!("{head}.{body}.{padded}"), format!("{head}.{body}.{loose}"), format!("{token}A"),
-        format!("{head}.{body}.{}", &signature[1..]), format!("{head}.{body}.{}", &signature[..84]),
-        format!("{head}.{body}.{}", BASE64URL.encode([0; 64])), format!("{head}.{body}.{}", BASE64URL.encode([255; 64])),
-        format!("{head}.{body}.{}", BASE64URL.encode(&raw[..32])), format!("{body}.{head}.{signature}"),
+        String::new(),
+        ".".into(),
+        "..".into(),
+        "a.b.c".into(),
+        head.to_owned(),
+        format!("{head}.{body}"),
+        format!("{head}.{body}."),
+        format!(".{body}.{signature}"),
+        format!("{head}..{signature}"),
+        format!("{token}."),
+        format!(".{token}"),
+        format!("{token}.{signature}"),
+        format!("{token}.a.b"),
+        format!(" {token}"),
+        format!("{token} "),
+        format!("{token}\n"),
+        format!("{head} .{body}.{signature}"),
+        format!("{head}=.{body}.{signature}"),
+        format!("{head}.{body}=.{signature}"),
+        format!("{head}.{body}.{padded}"),
+        format!("{head}.{body}.{loose}"),
+        format!("{token}A"),
+        format!("{head}.{body}.{}", &signature[1..]),
+        format!("{head}.{body}.{}", &signature[..84]),
+        format!("{head}.{body}.{}", BASE64URL.encode([0; 64])),
+        format!("{head}.{body}.{}", BASE64URL.encode([255; 64])),
+        format!("{head}.{body}.{}", BASE64URL.encode(&raw[..32])),
+        format!("{body}.{head}.{signature}"),
         format!("{head}.{}.{signature}", BASE64URL.encode(with(payload(), "ep", json!(2)))),
         format!("{}.{body}.{signature}", BASE64URL.encode(with(header(), "kid", json!("x")))),
-        token.to_uppercase(), token.replace('.', ":"), format!("Bearer {token}"), "ä".repeat(100),
-        "a".repeat(5000), format!("{}.{}.{}", "a".repeat(2000), "b".repeat(2000), "c".repeat(2000)),
+        token.to_uppercase(),
+        token.replace('.', ":"),
+        format!("Bearer {token}"),
+        "ä".repeat(100),
+        "a".repeat(5000),
+        format!("{}.{}.{}", "a".repeat(2000), "b".repeat(2000), "c".repeat(2000)),
     ];
     if standard != padded {
         table.push(format!("{head}.{body}.{standard}"));
@@ -224,7 +310,9 @@ fn signatures_by_other_keys_are_refused() {
         let jwk = set["keys"].as_array().unwrap().iter().find(|jwk| jwk["kid"] == kid(algorithm)).unwrap();
         let point = ["x", "y", "n", "e"].map(|name| jwk[name].as_str().unwrap_or_default());
         let secrets = [jwk.to_string(), set.to_string(), point.concat(), point[0].to_owned(), String::new()];
-        for secret in secrets.iter().map(String::as_bytes).chain([BASE64URL.decode(point[0]).unwrap().as_slice()]) {
+        for secret in
+            secrets.iter().map(String::as_bytes).chain([BASE64URL.decode(point[0]).unwrap().as_slice()])
+        {
             let header = Header {
                 typ: Some("at+jwt".into()),
                 kid: Some(kid(algorithm).into()),

@@ -122,7 +122,12 @@ impl Verifier {
         }
         // Strict, so that one token has one spelling.
         decode(signature)?;
-        match jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.decoding, theirs(key.algorithm)) {
+        match jsonwebtoken::crypto::verify(
+            signature,
+            message.as_bytes(),
+            &key.decoding,
+            theirs(key.algorithm),
+        ) {
             Ok(true) => {}
             Ok(false) | Err(_) => return Err(TokenFault::BadSignature),
         }

@@ -341,7 +341,12 @@ impl Shared {
         bytes.map(|bytes| Record::decode(&bytes)).transpose()
     }
 
-    fn scan(&self, range: &Range, direction: Direction, limit: usize) -> Result<Vec<(Key, Record)>, StoreError> {
+    fn scan(
+        &self,
+        range: &Range,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Record)>, StoreError> {
         self.refuse_if_failed()?;
         // A cursor from outside may lie beyond the end: sled panics on such a range.
         if is_empty(range) {
@@ -370,7 +375,9 @@ fn is_empty(range: &Range) -> bool {
     match (&range.from, &range.to) {
         (Bound::Included(from), Bound::Included(to)) => from > to,
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => {
+            from >= to
+        }
     }
 }
 

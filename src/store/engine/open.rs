@@ -29,7 +29,13 @@ pub struct Options {
 
 impl Options {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), cache_bytes: 128 << 20, queue_length: 4096, initialise: None, sync: true }
+        Self {
+            directory: directory.into(),
+            cache_bytes: 128 << 20,
+            queue_length: 4096,
+            initialise: None,
+            sync: true,
+        }
     }
 }
 
@@ -100,8 +106,15 @@ impl Engine {
             queued: AtomicUsize::new(0),
         });
         let (sender, requests) = sync_channel(options.queue_length);
-        let writer =
-            Writer { shared: Arc::clone(&shared), requests, publish, data_file, sidecar, witness, sync: options.sync };
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            requests,
+            publish,
+            data_file,
+            sidecar,
+            witness,
+            sync: options.sync,
+        };
         let writer = std::thread::Builder::new()
             .name(QUIET_THREAD.into())
             .spawn(move || writer.run())
@@ -173,7 +186,9 @@ fn read_witness(
     let read = |key: &[u8]| -> Result<Option<Vec<u8>>, OpenError> {
         let bytes = db.get(key).map_err(|e| damaged(&e.to_string()))?;
         bytes
-            .map(|bytes| Record::decode(&bytes).map(|record| record.payload).map_err(|e| damaged(&e.to_string())))
+            .map(|bytes| {
+                Record::decode(&bytes).map(|record| record.payload).map_err(|e| damaged(&e.to_string()))
+            })
             .transpose()
     };
     let number = |key: &[u8], name: &str| -> Result<u64, OpenError> {
@@ -182,7 +197,11 @@ fn read_witness(
     };
     if read(FORMAT_KEY)?.is_none() {
         let Some(store_id) = initialise.filter(|_| witness.is_none() && db.is_empty()) else {
-            return Err(if db.is_empty() { OpenError::Missing(store.to_owned()) } else { damaged("meta is missing") });
+            return Err(if db.is_empty() {
+                OpenError::Missing(store.to_owned())
+            } else {
+                damaged("meta is missing")
+            });
         };
         let fresh = Witness { store_id, generation: 1, sequence: 1 };
         let mut batch = sled::Batch::default();

@@ -41,7 +41,8 @@ impl Sidecar {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let slots = std::fs::read(path)?;
         // The first write must not hit the newest slot.
-        let newest = slots.chunks(SLOT_BYTES).map(decode).enumerate().max_by_key(|(_, w)| w.map(|w| w.sequence));
+        let newest =
+            slots.chunks(SLOT_BYTES).map(decode).enumerate().max_by_key(|(_, w)| w.map(|w| w.sequence));
         Ok(Self { file, next_slot: newest.map_or(0, |(slot, _)| (slot as u64 + 1) % 2) })
     }
 

@@ -37,7 +37,8 @@ fn a_stale_version_and_a_wrong_absence_conflict_and_change_nothing() {
     }
     let record = engine.get_blocking(&key(1)).unwrap().unwrap();
     assert_eq!((record.version, record.payload.as_slice()), (second, &b"b"[..]));
-    let good = Batch { expects: vec![Expect::Version(key(1), second), Expect::Absent(key(2))], ..put(2, b"c") };
+    let good =
+        Batch { expects: vec![Expect::Version(key(1), second), Expect::Absent(key(2))], ..put(2, b"c") };
     committed(&engine, good);
 }
 
@@ -46,7 +47,9 @@ fn batches_of_one_group_see_each_other_and_are_published_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
-    let engine = Engine::open(options(dir.path()), Box::new(move |changes| sink.lock().push(changes.to_vec()))).unwrap();
+    let engine =
+        Engine::open(options(dir.path()), Box::new(move |changes| sink.lock().push(changes.to_vec())))
+            .unwrap();
     let engine = Arc::new(engine);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // Of many that all want to be the first, one is, whatever groups they fall into.
@@ -97,7 +100,8 @@ fn sixty_four_counters_lose_nothing() {
 #[test]
 fn the_writer_makes_log_keys_and_goes_on_counting_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let append = || Batch { expects: vec![], ops: vec![Op::Append(0x71, vec![1]), Op::Append(0x71, vec![2])] };
+    let append =
+        || Batch { expects: vec![], ops: vec![Op::Append(0x71, vec![1]), Op::Append(0x71, vec![2])] };
     let before = {
         let engine = open(dir.path());
         committed(&engine, append());
@@ -239,7 +243,12 @@ fn commits_per_second() {
                 scope.spawn(move || {
                     for n in 0..2000 / callers {
                         let ops = (0..3u8)
-                            .map(|i| Op::Put([&[0x70, i][..], &(caller * 10_000 + n).to_be_bytes()].concat(), vec![7; 200]))
+                            .map(|i| {
+                                Op::Put(
+                                    [&[0x70, i][..], &(caller * 10_000 + n).to_be_bytes()].concat(),
+                                    vec![7; 200],
+                                )
+                            })
                             .collect();
                         committed(engine, Batch { expects: vec![], ops });
                     }
@@ -255,6 +264,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { std::fs::copy(entry.path(), to).map(drop).unwrap() }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to)
+        } else {
+            std::fs::copy(entry.path(), to).map(drop).unwrap()
+        }
     }
 }

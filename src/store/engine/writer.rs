@@ -1,8 +1,10 @@
 //! The one thread that writes.
 
 use super::sidecar::{Sidecar, Witness};
-use super::{Batch, Change, Expect, GROUP_OPERATIONS_MAX, Key, Op, Outcome, Record, Request, Shared, StoreError};
 use super::version_of;
+use super::{
+    Batch, Change, Expect, GROUP_OPERATIONS_MAX, Key, Op, Outcome, Record, Request, Shared, StoreError,
+};
 use std::collections::HashMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};

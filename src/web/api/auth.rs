@@ -47,7 +47,13 @@ impl<'r> FromRequest<'r> for Wire {
 }
 
 #[post("/api/v1/auth/login", data = "<body>")]
-async fn login(auth: &Verbs, visit: Visit<'_>, sharing: Sharing<'_>, wire: Wire, body: JsonBody<Login>) -> Answer {
+async fn login(
+    auth: &Verbs,
+    visit: Visit<'_>,
+    sharing: Sharing<'_>,
+    wire: Wire,
+    body: JsonBody<Login>,
+) -> Answer {
     let body = body.0;
     let app = body.app.as_deref().unwrap_or(App::DEFAULT);
     let app: AppId = app.parse().map_err(|_| bad("app", "There is no such app."))?;
@@ -58,7 +64,8 @@ async fn login(auth: &Verbs, visit: Visit<'_>, sharing: Sharing<'_>, wire: Wire,
         wire.0?;
         visit.refuse_foreign(&app.value.origins)?;
     }
-    let replaces = visit.cookie_of(&app.value.id).filter(|_| transport == Transport::Cookie).map(str::to_owned);
+    let replaces =
+        visit.cookie_of(&app.value.id).filter(|_| transport == Transport::Cookie).map(str::to_owned);
     let signed_in = auth
         .login(SignIn {
             login: body.login,
@@ -127,7 +134,8 @@ async fn refresh(
     body: Option<JsonBody<Refresh>>,
 ) -> Answer {
     let body = body.map(|body| body.0).unwrap_or_default();
-    let named: Option<AppId> = body.app.map(|app| app.parse()).transpose().map_err(|_| bad("app", "No such app."))?;
+    let named: Option<AppId> =
+        body.app.map(|app| app.parse()).transpose().map_err(|_| bad("app", "No such app."))?;
     if let Some(text) = body.refresh_token {
         sharing.decide(auth.origins());
         return answer_refresh(auth, &visit, &text, named.as_ref(), Transport::Body).await;
@@ -240,6 +248,8 @@ async fn reauthenticate(
     let device = body.0.device_token.as_deref().or(visit.device);
     let issued = auth.reauthenticate(&caller.signed_in, body.0.password, device, &visit.client).await?;
     // A session sent as bearer gets its new value in the body; a refresh token goes on as it is.
-    debug_assert!(issued.session_token.is_some() == matches!(caller.signed_in.means(), Means::Session { .. }));
+    debug_assert!(
+        issued.session_token.is_some() == matches!(caller.signed_in.means(), Means::Session { .. })
+    );
     Ok(reply_to(&visit, &caller, &issued))
 }

@@ -64,7 +64,8 @@ impl<'r> FromRequest<'r> for IfMatch {
 }
 
 fn answer(data: &SessionData) -> Reply {
-    let value: Value = data.json.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    let value: Value =
+        data.json.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
     let value = if value.is_null() { Value::Object(Map::new()) } else { value };
     Reply::json(&value).header(Header::new("ETag", format!("\"{}\"", data.revision)))
 }

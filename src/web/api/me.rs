@@ -26,7 +26,9 @@ fn read(member: Member) -> Reply {
 }
 
 /// Tells `null` (take it away) from absent (leave it).
-pub fn some_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+pub fn some_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    d: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(d).map(Some)
 }
 
@@ -57,8 +59,9 @@ async fn password(auth: &Verbs, caller: Caller, visit: Visit<'_>, body: JsonBody
     let NewPassword { current_password, new_password, device_token } = body.0;
     auth.member(caller.signed_in.clone())?;
     let device = device_token.as_deref().or(visit.device);
-    let issued =
-        auth.change_own_password(&caller.signed_in, current_password, new_password, device, &visit.client).await?;
+    let issued = auth
+        .change_own_password(&caller.signed_in, current_password, new_password, device, &visit.client)
+        .await?;
     Ok(reply_to(&visit, &caller, &issued))
 }
 

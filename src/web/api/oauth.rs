@@ -46,7 +46,9 @@ impl<'r> FromRequest<'r> for ClientApp {
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
         let found = match (auth_of(request), basic(request)) {
-            (Ok(auth), Some((id, secret))) => auth.authenticate_app(&id, &secret).await.map_err(Problem::from),
+            (Ok(auth), Some((id, secret))) => {
+                auth.authenticate_app(&id, &secret).await.map_err(Problem::from)
+            }
             (Err(problem), _) => Err(problem),
             (_, None) => Err(Refusal::InvalidClient.into()),
         };
@@ -78,7 +80,11 @@ fn from_refusal(refusal: Refusal) -> Reply {
             tracing::error!(?refusal, "an OAuth request failed");
             oauth_error(503, "temporarily_unavailable", "Try again shortly.")
         }
-        _ => oauth_error(400, "invalid_grant", "The token is unknown, used, expired, revoked, or another app's."),
+        _ => oauth_error(
+            400,
+            "invalid_grant",
+            "The token is unknown, used, expired, revoked, or another app's.",
+        ),
     }
 }
 
@@ -127,7 +133,8 @@ async fn read_form(request: &Request<'_>, data: Data<'_>) -> Result<OauthForm, P
 
 impl OauthForm {
     fn get(&self, name: &str) -> Result<Option<&str>, Reply> {
-        let mut found = self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        let mut found =
+            self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str());
         match (found.next(), found.next()) {
             (first, None) => Ok(first.filter(|value| !value.is_empty())),
             (_, Some(_)) => Err(oauth_error(400, "invalid_request", "A parameter came twice.")),
@@ -156,7 +163,11 @@ impl OauthForm {
         if let Some(secret) = secret {
             return auth.authenticate_app(id, secret).await.map_err(from_refusal);
         }
-        let app = id.parse().ok().and_then(|id| auth.app(&id)).map(|app| (app.value.standing, app.value.confidential, app));
+        let app = id
+            .parse()
+            .ok()
+            .and_then(|id| auth.app(&id))
+            .map(|app| (app.value.standing, app.value.confidential, app));
         match app {
             Some((AppStanding::Enabled, false, app)) => Ok(app),
             _ => Err(invalid_client()),

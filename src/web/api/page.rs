@@ -29,7 +29,9 @@ impl Paging<'_> {
     /// # Errors
     /// `validation_failed` for a cursor that no list gave.
     pub fn cursor<T: FromStr>(&self) -> Result<Option<T>, Problem> {
-        self.cursor.map(|text| text.parse().map_err(|_| bad("cursor", "Take it from the list's next."))).transpose()
+        self.cursor
+            .map(|text| text.parse().map_err(|_| bad("cursor", "Take it from the list's next.")))
+            .transpose()
     }
 
     /// A cursor that is a key of the store.
@@ -37,7 +39,8 @@ impl Paging<'_> {
     /// # Errors
     /// As [`Paging::cursor`].
     pub fn key_cursor(&self) -> Result<Option<Vec<u8>>, Problem> {
-        let decode = |text| BASE64URL.decode(text).map_err(|_| bad("cursor", "Take it from the list's next."));
+        let decode =
+            |text| BASE64URL.decode(text).map_err(|_| bad("cursor", "Take it from the list's next."));
         self.cursor.map(decode).transpose()
     }
 }

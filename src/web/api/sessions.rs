@@ -91,7 +91,9 @@ async fn list(
 ) -> Answer {
     let filter = Filter { user, app, strategy, network };
     let state = state_of(state, ShownState::Live)?;
-    let Some(filter) = filter.read(auth, &admin).await? else { return Ok(Reply::json(&page(Vec::new(), None))) };
+    let Some(filter) = filter.read(auth, &admin).await? else {
+        return Ok(Reply::json(&page(Vec::new(), None)));
+    };
     let found = auth.list_sessions(&admin, &filter, state, paging.cursor()?, paging.limit()?).await?;
     let items = found.items.iter().map(|shown| admin_session(auth, shown, admin.session_id())).collect();
     Ok(Reply::json(&page(items, found.next.map(|id| id.to_string()))))

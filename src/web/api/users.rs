@@ -115,7 +115,8 @@ async fn update(auth: &Verbs, admin: RecentAdmin, user: &str, body: JsonBody<Upd
         State::Disabled => Standing::Disabled,
     });
     // An e-mail that an administrator enters is confirmed by that, unless they say otherwise.
-    let email_verified = email_verified.or_else(|| email.as_ref().filter(|email| email.is_some()).map(|_| true));
+    let email_verified =
+        email_verified.or_else(|| email.as_ref().filter(|email| email.is_some()).map(|_| true));
     let change = UserChange { login, email, email_verified, name, role, groups, standing };
     let user = auth.update_user(&admin, &id(user)?, change).await?;
     Ok(Reply::json(&view(auth, &user.value).await?))
