@@ -238,6 +238,7 @@ impl Auth {
         let ring = self.key_ring()?;
         let verified = self.verifier.verify(&ring, text, now).map_err(|fault| match fault {
             TokenFault::Expired => Refusal::TokenExpired,
+            TokenFault::RetiredKey => Refusal::TokenBlacklisted,
             fault => {
                 tracing::debug!(fault = fault.log_word(), "access token refused");
                 Refusal::InvalidToken

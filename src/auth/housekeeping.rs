@@ -1,19 +1,21 @@
 //! What is done in the background: last-seen times, unfinished jobs, and the sweep of the expired.
 
-use crate::auth::Auth;
-use crate::auth::refusal::Verdict;
+use crate::auth::refusal::{Refusal, Verdict};
+use crate::auth::sessions::put_end_record;
+use crate::auth::{Auth, TRIES_MAX};
 use crate::model::job::{Job, SessionFilter, Work};
 use crate::model::key::{KeyRecord, KeyState};
 use crate::model::session::{Ended, EndedReason, Session};
 use crate::model::time::{HOUR_MS, MINUTE_MS};
-use crate::model::{SecretId, Time};
+use crate::model::{SecretId, Time, UserId};
 use crate::store::session::kept_until;
 use crate::store::sweep::{Due, DueRecord};
 use crate::store::tables::Seen;
 use crate::store::{Batch, Outcome, Row};
+use std::collections::HashMap;
 
-/// How much is done in one batch or read in one slice.
-const SLICE: usize = 100;
+/// How much is done in one batch or read in one slice: five operations a session stay below what a batch may have.
+const SLICE: usize = 90;
 const SEEN_SLICE: usize = 500;
 
 impl Auth {
@@ -71,49 +73,58 @@ impl Auth {
         }
     }
 
-    /// Carries a job to its end, in slices; its record goes with the last of them. Answers how many it ended.
-    pub(crate) async fn run_job(&self, job: Job) -> Verdict<usize> {
-        let mut count = 0;
-        let mut cursor = job.cursor;
+    /// Carries a job to its end, a slice with the job's progress in one batch. Answers how many sessions it ended.
+    pub(crate) async fn run_job(&self, mut job: Job) -> Verdict<usize> {
         let filter = match &job.work {
             Work::EndOfUser { user, .. } => SessionFilter { user: Some(*user), ..SessionFilter::default() },
             Work::EndMatching { filter, .. } => filter.clone(),
         };
+        let (mut count, mut tries) = (0, 0);
         loop {
-            let (rows, next) = self.store.session_rows(&filter, cursor, SLICE).await?;
-            for row in &rows {
-                if concerns(&job, &row.value) {
-                    count += usize::from(self.end_for_job(&job, row).await?);
-                }
-            }
+            let (rows, next) = self.store.session_rows(&filter, job.cursor, SLICE).await?;
+            let concerned: Vec<_> = rows.iter().filter(|row| concerns(&job, &row.value)).collect();
+            let mut batch = self.slice_of(&job, &concerned).await?;
             match next {
-                Some(next) => cursor = Some(next),
-                None => break,
+                Some(_) => batch.put(&job.id, &Job { cursor: next, ..job.clone() }),
+                None => batch.remove::<Job>(&job.id),
+            };
+            if self.store.commit(batch).await? == Outcome::Conflict {
+                // Somebody signed in or out meanwhile: the slice is read again.
+                tries += 1;
+                if tries > TRIES_MAX {
+                    return Err(Refusal::Overloaded);
+                }
+                continue;
             }
-            let mut batch = Batch::new();
-            batch.put(&job.id, &Job { cursor, ..job.clone() });
-            self.store.commit(batch).await?;
+            count += concerned.len();
+            if next.is_none() {
+                return Ok(count);
+            }
+            (job.cursor, tries) = (next, 0);
         }
-        let mut batch = Batch::new();
-        batch.remove::<Job>(&job.id);
-        self.store.commit(batch).await?;
-        Ok(count)
     }
 
-    async fn end_for_job(&self, job: &Job, row: &Row<Session>) -> Verdict<bool> {
-        match &job.work {
-            Work::EndMatching { .. } => {
-                self.end_session(&row.value.id, None, EndedReason::Revoked, job.by, "").await
-            }
-            Work::EndOfUser { reason, .. } => {
+    /// Ends the sessions of a slice, and counts them off their users' rosters.
+    async fn slice_of(&self, job: &Job, rows: &[&Row<Session>]) -> Verdict<Batch> {
+        let mut batch = Batch::new();
+        let mut ended_of: HashMap<UserId, u32> = HashMap::new();
+        for row in rows {
+            match &job.work {
+                Work::EndMatching { .. } => {
+                    let ended = Ended { at: self.clock.now(), reason: EndedReason::Revoked, by: job.by };
+                    put_end_record(&mut batch, row, ended, "");
+                }
                 // The epoch has ended it already: only the record is marked, nothing new is blacklisted.
-                let mut batch = Batch::new();
-                batch.end_session(row, Ended { at: job.at, reason: *reason, by: job.by });
-                self.put_one_less(&mut batch, row).await?;
-                // A conflict means that it was ended or re-opened meanwhile.
-                Ok(self.store.commit(batch).await? != Outcome::Conflict)
+                Work::EndOfUser { reason, .. } => {
+                    batch.end_session(row, Ended { at: job.at, reason: *reason, by: job.by });
+                }
             }
+            *ended_of.entry(row.value.user).or_default() += 1;
         }
+        for (user, ended) in ended_of {
+            self.put_fewer(&mut batch, &user, ended).await?;
+        }
+        Ok(batch)
     }
 
     /// Ends what is over and forgets what was kept long enough. A check never relies on it.

@@ -11,8 +11,8 @@ use crate::model::refresh::{RefreshCredential, RefreshState};
 use crate::model::session::{Credential, Session, SessionCredential};
 use crate::model::time::MINUTE_MS;
 use crate::model::user::{Roster, User};
-use crate::model::{RefreshToken, SessionId, SessionToken, Time, TokenId};
-use crate::store::{Batch, Row};
+use crate::model::{RefreshToken, SessionId, SessionToken, Time, TokenId, UserId};
+use crate::store::Batch;
 
 /// What a caller gets: as much as the strategy has.
 pub struct Issued {
@@ -121,12 +121,11 @@ impl Auth {
         Ok(())
     }
 
-    /// One session less on the user's roster.
-    pub(crate) async fn put_one_less(&self, batch: &mut Batch, session: &Row<Session>) -> Verdict<()> {
-        let user = session.value.user;
-        if let Some(row) = self.store.row::<Roster>(&user).await? {
-            let roster = Roster { live: row.value.live.saturating_sub(1), ..row.value.clone() };
-            batch.put_roster(Some(&row), &user, &roster);
+    /// So many sessions fewer on the user's roster.
+    pub(crate) async fn put_fewer(&self, batch: &mut Batch, user: &UserId, ended: u32) -> Verdict<()> {
+        if let Some(row) = self.store.row::<Roster>(user).await? {
+            let roster = Roster { live: row.value.live.saturating_sub(ended), ..row.value.clone() };
+            batch.put_roster(Some(&row), user, &roster);
         }
         Ok(())
     }

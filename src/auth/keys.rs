@@ -29,14 +29,17 @@ impl Auth {
         let now = self.clock.now();
         let records: Vec<_> = self.store.view().keys().cloned().collect();
         let mut keys = Vec::new();
-        for record in records.iter().map(|row| &row.value).filter(|record| record.verifies(now)) {
+        let (good, retired): (Vec<_>, Vec<_>) =
+            records.iter().map(|row| &row.value).partition(|record| record.verifies(now));
+        for record in good {
             let pkcs8 = self.vault.open(record.kid.as_bytes(), &record.sealed);
             let pkcs8 = pkcs8.ok_or_else(|| Refusal::Fault(format!("key {} does not open", record.kid)))?;
             let key = SigningKey::from_pkcs8(record.algorithm, &pkcs8)
                 .map_err(|e| Refusal::Fault(format!("key {} is damaged: {e:?}", record.kid)))?;
             keys.push((key, record.state == KeyState::Active));
         }
-        let ring = Arc::new(KeyRing::new(keys));
+        let ring =
+            Arc::new(KeyRing::new(keys, retired.into_iter().map(|record| record.kid.clone()).collect()));
         *self.ring.write() = Some(Rung { generation, ring: Arc::clone(&ring) });
         Ok(ring)
     }

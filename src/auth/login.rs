@@ -182,7 +182,7 @@ impl Auth {
         if row.value.user == user.id {
             return Ok(true);
         }
-        self.put_one_less(batch, &row).await?;
+        self.put_fewer(batch, &row.value.user, 1).await?;
         Ok(false)
     }
 }

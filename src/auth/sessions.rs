@@ -192,8 +192,7 @@ impl Auth {
         Err(Refusal::Overloaded)
     }
 
-    /// Puts the end of a session into the batch, with all that goes with it: roster, and the blacklist where
-    /// access tokens of it are about.
+    /// Puts the end of a session into the batch, with all that goes with it.
     pub(crate) async fn put_end(
         &self,
         batch: &mut Batch,
@@ -201,20 +200,8 @@ impl Auth {
         ended: Ended,
         note: &str,
     ) -> Verdict<()> {
-        let session = &row.value;
-        if matches!(session.strategy, Strategy::Tracked | Strategy::Refresh) {
-            let reason = if note.is_empty() { ended.reason.as_str() } else { note };
-            let entry = BlacklistEntry::new(
-                Target::Session(session.id),
-                Some(session.user),
-                reason,
-                ended.by,
-                ended.at,
-            );
-            put_entry(batch, &entry);
-        }
-        batch.end_session(row, ended);
-        self.put_one_less(batch, row).await
+        put_end_record(batch, row, ended, note);
+        self.put_fewer(batch, &row.value.user, 1).await
     }
 
     /// Moves the user's epoch and says so in the blacklist: everything opened so far is over, at once.
@@ -236,6 +223,17 @@ impl Auth {
         batch.put(&job.id, &job);
         job
     }
+}
+
+/// The end of a session without its user's roster: the record, and the blacklist where access tokens of it are about.
+pub(crate) fn put_end_record(batch: &mut Batch, row: &Row<Session>, ended: Ended, note: &str) {
+    let session = &row.value;
+    if matches!(session.strategy, Strategy::Tracked | Strategy::Refresh) {
+        let reason = if note.is_empty() { ended.reason.as_str() } else { note };
+        let target = Target::Session(session.id);
+        put_entry(batch, &BlacklistEntry::new(target, Some(session.user), reason, ended.by, ended.at));
+    }
+    batch.end_session(row, ended);
 }
 
 /// Puts an entry into the blacklist, to be swept when nothing it strikes can be alive.

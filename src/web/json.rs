@@ -27,21 +27,47 @@ impl<'r, T: DeserializeOwned> FromData<'r> for JsonBody<T> {
     }
 }
 
+/// As [`JsonBody`] for routes whose every field has a default: no body at all is all defaults. A body that does not
+/// fit is refused as ever; taken for none it would sign out here who asked to be signed out everywhere.
+#[derive(Debug)]
+pub struct OptionalJson<T>(pub T);
+
+#[rocket::async_trait]
+impl<'r, T: DeserializeOwned + Default> FromData<'r> for OptionalJson<T> {
+    type Error = ();
+
+    async fn from_data(request: &'r Request<'_>, mut data: Data<'r>) -> Outcome<'r, Self> {
+        let result = match timeout(body_time(request), data.peek(1)).await {
+            Err(_) => Err(Problem::of_status(Status::RequestTimeout)),
+            Ok([]) => Ok(T::default()),
+            Ok(_) => read(request, data).await,
+        };
+        match result {
+            Ok(value) => Outcome::Success(Self(value)),
+            Err(problem) => Outcome::Error((problem.leave(request), ())),
+        }
+    }
+}
+
+fn body_time(request: &Request<'_>) -> Duration {
+    let seconds = Site::of(request).map_or(10, |site| site.config.limits.body_seconds);
+    Duration::from_secs(seconds.into())
+}
+
 async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Result<T, Problem> {
     let is_json = |kind: &rocket::http::ContentType| kind.top() == "application" && kind.sub() == "json";
     if !request.content_type().is_some_and(is_json) {
         return Err(Problem::of_status(Status::UnsupportedMediaType)
             .detail("Send the body with Content-Type: application/json."));
     }
-    let limits = Site::of(request).map(|site| site.config.limits.clone()).unwrap_or_default();
-    let body = data.open(limits.json_kib.kibibytes()).into_bytes();
-    let time = Duration::from_secs(limits.body_seconds.into());
-    let body = match timeout(time, body).await {
+    let kib = Site::of(request).map_or(64, |site| site.config.limits.json_kib);
+    let body = match timeout(body_time(request), data.open(kib.kibibytes()).into_bytes()).await {
         Err(_) => return Err(Problem::of_status(Status::RequestTimeout)),
         Ok(Err(_)) => return Err(Problem::of_status(Status::BadRequest).detail("The body broke off.")),
         Ok(Ok(body)) if !body.is_complete() => {
-            return Err(Problem::of_status(Status::PayloadTooLarge)
-                .detail(format!("At most {} KiB are taken.", limits.json_kib)));
+            return Err(
+                Problem::of_status(Status::PayloadTooLarge).detail(format!("At most {kib} KiB are taken."))
+            );
         }
         // Bodies hold passwords.
         Ok(Ok(body)) => Zeroizing::new(body.into_inner()),

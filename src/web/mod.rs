@@ -25,7 +25,7 @@ pub mod view;
 
 pub use client::Client;
 pub use context::Context;
-pub use json::JsonBody;
+pub use json::{JsonBody, OptionalJson};
 pub use problem::Problem;
 
 use crate::config::{Config, PublicUrl};

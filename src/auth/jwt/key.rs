@@ -1,5 +1,6 @@
 //! Signing keys and the ring of those that count.
 
+use super::verify::TokenFault;
 use crate::model::claims::{Algorithm, Claims};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -11,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -146,12 +147,14 @@ pub(super) const fn theirs(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
 pub struct KeyRing {
     keys: HashMap<String, Arc<SigningKey>>,
     active: HashMap<Algorithm, Arc<SigningKey>>,
+    /// Their tokens are refused by name: revoked, not unknown.
+    retired: HashSet<String>,
 }
 
 impl KeyRing {
-    /// From keys, each with whether it signs.
-    pub fn new(keys: impl IntoIterator<Item = (SigningKey, bool)>) -> Self {
-        let mut ring = Self::default();
+    /// From keys, each with whether it signs, and the ids of retired ones.
+    pub fn new(keys: impl IntoIterator<Item = (SigningKey, bool)>, retired: HashSet<String>) -> Self {
+        let mut ring = Self { retired, ..Self::default() };
         for (key, active) in keys {
             let key = Arc::new(key);
             if active {
@@ -162,8 +165,11 @@ impl KeyRing {
         ring
     }
 
-    pub(super) fn find(&self, kid: &str) -> Option<&Arc<SigningKey>> {
-        self.keys.get(kid)
+    pub(super) fn find(&self, kid: &str) -> Result<&Arc<SigningKey>, TokenFault> {
+        self.keys.get(kid).ok_or_else(|| match self.retired.contains(kid) {
+            true => TokenFault::RetiredKey,
+            false => TokenFault::UnknownKey,
+        })
     }
 
     /// A signed access token.

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD as BASE64URL};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 const ISSUER: &str = "https://auth.example.org";
@@ -23,7 +24,7 @@ static MINT: LazyLock<Mint> = LazyLock::new(|| {
     let kids = made.iter().map(|(algorithm, material)| (*algorithm, material.kid.clone())).collect();
     let keys =
         made.iter().map(|(algorithm, m)| (SigningKey::from_pkcs8(*algorithm, &m.pkcs8).unwrap(), true));
-    Mint { ring: KeyRing::new(keys), kids }
+    Mint { ring: KeyRing::new(keys, HashSet::new()), kids }
 });
 
 fn now() -> Time {
@@ -301,7 +302,10 @@ fn signatures_by_other_keys_are_refused() {
     for algorithm in Algorithm::ALL {
         // A foreign key that borrows our kid.
         let foreign = SigningKey::generate(algorithm).unwrap();
-        let ring = KeyRing::new([(SigningKey::from_pkcs8(algorithm, &foreign.pkcs8).unwrap(), true)]);
+        let ring = KeyRing::new(
+            [(SigningKey::from_pkcs8(algorithm, &foreign.pkcs8).unwrap(), true)],
+            HashSet::new(),
+        );
         let header = json!({ "alg": algorithm.as_str(), "typ": "at+jwt", "kid": kid(algorithm) });
         let token = ring.sign_raw(algorithm, &header.to_string(), &payload().to_string());
         assert_eq!(fault(&token), Some(TokenFault::BadSignature), "{algorithm}");
@@ -334,6 +338,9 @@ fn what_was_seen_before_is_still_judged_by_time_and_key() {
     let early = Time::from_seconds(NOW - 61);
     assert_eq!(verifier.verify(&MINT.ring, &token, early).err(), Some(TokenFault::NotYetValid));
     assert_eq!(verifier.verify(&KeyRing::default(), &token, now()).err(), Some(TokenFault::UnknownKey));
+    let kid = MINT.kids.iter().find(|(algorithm, _)| *algorithm == Algorithm::EdDSA).unwrap().1.clone();
+    let retired = KeyRing::new([], HashSet::from([kid]));
+    assert_eq!(verifier.verify(&retired, &token, now()).err(), Some(TokenFault::RetiredKey));
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub enum TokenFault {
     TooLarge,
     Malformed,
     UnknownKey,
+    RetiredKey,
     WrongAlgorithm,
     WrongType,
     BadSignature,
@@ -33,6 +34,7 @@ impl TokenFault {
             Self::TooLarge => "too_large",
             Self::Malformed => "malformed",
             Self::UnknownKey => "unknown_key",
+            Self::RetiredKey => "retired_key",
             Self::WrongAlgorithm => "wrong_algorithm",
             Self::WrongType => "wrong_type",
             Self::BadSignature => "bad_signature",
@@ -100,7 +102,7 @@ impl Verifier {
         let seen = self.seen.read().get(&digest).cloned();
         if let Some(verified) = seen {
             // The key may be gone since.
-            return ring.find(&verified.kid).map(|_| verified).ok_or(TokenFault::UnknownKey);
+            return ring.find(&verified.kid).map(|_| verified);
         }
         let verified = self.read_fresh(ring, token)?;
         self.seen.write().insert(digest, verified.clone());
@@ -112,7 +114,7 @@ impl Verifier {
         let (header, payload) = message.split_once('.').ok_or(TokenFault::Malformed)?;
         let header = decode(header)?;
         let header: Header = serde_json::from_slice(&header).map_err(|_| TokenFault::Malformed)?;
-        let key = ring.find(header.kid).ok_or(TokenFault::UnknownKey)?;
+        let key = ring.find(header.kid)?;
         // The algorithm is the key's own; what the token says must agree, and chooses nothing.
         if header.alg != key.algorithm.as_str() {
             return Err(TokenFault::WrongAlgorithm);

@@ -12,7 +12,7 @@ use crate::web::caller::{Caller, Visit, csrf_failed};
 use crate::web::cors::Sharing;
 use crate::web::reply::{self, Reply, Transport};
 use crate::web::view::{SessionView, UserView};
-use crate::web::{JsonBody, Problem, https};
+use crate::web::{JsonBody, OptionalJson, Problem, https};
 use rocket::http::Header;
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Request, Route, get, post, routes};
@@ -131,9 +131,9 @@ async fn refresh(
     visit: Visit<'_>,
     sharing: Sharing<'_>,
     csrf: CsrfHeader<'_>,
-    body: Option<JsonBody<Refresh>>,
+    body: OptionalJson<Refresh>,
 ) -> Answer {
-    let body = body.map(|body| body.0).unwrap_or_default();
+    let body = body.0;
     let named: Option<AppId> =
         body.app.map(|app| app.parse()).transpose().map_err(|_| bad("app", "No such app."))?;
     if let Some(text) = body.refresh_token {
@@ -204,8 +204,8 @@ enum LogoutScope {
 }
 
 #[post("/api/v1/auth/logout", data = "<body>")]
-async fn logout(auth: &Verbs, caller: Caller, visit: Visit<'_>, body: Option<JsonBody<Logout>>) -> Answer {
-    let scope = match body.map(|body| body.0.scope).unwrap_or_default() {
+async fn logout(auth: &Verbs, caller: Caller, visit: Visit<'_>, body: OptionalJson<Logout>) -> Answer {
+    let scope = match body.0.scope {
         LogoutScope::Local => Scope::Local,
         LogoutScope::Others => Scope::Others,
         LogoutScope::Global => Scope::Global,

@@ -4,7 +4,7 @@ use super::page::page;
 use super::{Answer, Verbs};
 use crate::auth::check::{Admin, RecentAdmin};
 use crate::model::claims::Algorithm;
-use crate::web::JsonBody;
+use crate::web::OptionalJson;
 use crate::web::reply::Reply;
 use crate::web::view;
 use rocket::{Route, get, post, routes};
@@ -28,8 +28,8 @@ struct Rotate {
 }
 
 #[post("/api/v1/admin/keys/rotate", data = "<body>")]
-async fn rotate(auth: &Verbs, admin: RecentAdmin, body: Option<JsonBody<Rotate>>) -> Answer {
-    let algorithm = body.map(|body| body.0).unwrap_or_default().algorithm;
+async fn rotate(auth: &Verbs, admin: RecentAdmin, body: OptionalJson<Rotate>) -> Answer {
+    let algorithm = body.0.algorithm;
     let kid = auth.rotate_key(&admin, algorithm).await?;
     Ok(Reply::created(&json!({ "kid": kid, "algorithm": algorithm })))
 }
