@@ -37,7 +37,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands still until [`Clock::advance`] moves it. For tests.
+    /// A clock that stands still until [`Clock::advance_ms`] moves it. For tests.
     pub fn manual(start: Time) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(start.ms()))))
     }

@@ -86,7 +86,7 @@ const DRAFT: &str = "key.first-start";
 /// Reads a key file that is its owner's alone.
 ///
 /// # Errors
-/// As [`load_or_make`].
+/// As [`load_or_draft`].
 pub fn load(path: &Path) -> Result<MasterKey, KeyFileError> {
     let io = |e| KeyFileError::Io(path.to_owned(), e);
     let metadata = std::fs::metadata(path).map_err(io)?;

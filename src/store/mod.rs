@@ -1,6 +1,6 @@
 //! Everything that must be atomic or survive a crash. Nothing else knows of sled.
 //!
-//! Verbs read rows (each with its version), decide, and commit a [`Batch`] that says what it relied on.
+//! Verbs read rows (each with its version), decide, and commit a [`Batch`](crate::store::Batch) that says what it relied on.
 //! The engine applies it whole or answers a conflict, and the verb tries again.
 
 pub mod cache;

@@ -72,7 +72,7 @@ impl Site {
         })
     }
 
-    /// The site of a request; `None` only where Rocket was not built by [`rocket`].
+    /// The site of a request; `None` only where Rocket was not built by [`rocket()`].
     pub fn of<'r>(request: &'r Request<'_>) -> Option<&'r Site> {
         request.rocket().state::<Arc<Site>>().map(AsRef::as_ref)
     }
