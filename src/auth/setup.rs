@@ -7,8 +7,8 @@ use crate::model::OneTimeCode;
 use crate::model::code::CodePurpose;
 use crate::model::password::Password;
 use crate::model::user::{Role, User};
+use crate::store::Row;
 use crate::store::tables::Claimed;
-use crate::store::{Batch, Row};
 use std::sync::Arc;
 
 impl Auth {
@@ -70,7 +70,6 @@ impl Auth {
         name: String,
         password: Password,
     ) -> Verdict<Arc<Row<User>>> {
-        let now = self.clock.now();
         let new = NewUser {
             login,
             // Nobody is above the first administrator who could confirm it.
@@ -81,21 +80,8 @@ impl Auth {
             groups: Vec::new(),
             password: Some(password),
         };
-        let claimed = self.make_user(new, |batch, user| self.put_claim(batch, user, now)).await;
-        let user = match claimed {
-            Ok(user) => user,
-            // Whoever lost the race is told why, not that a name is taken.
-            Err(refusal) if self.is_set_up().await? && !matches!(refusal, Refusal::Store(_)) => {
-                return Err(Refusal::SetUpClosed);
-            }
-            Err(refusal) => return Err(refusal),
-        };
+        let user = self.make_user(new, true).await?;
         tracing::warn!(event = "set_up", user = %user.value.id);
         Ok(user)
-    }
-
-    fn put_claim(&self, batch: &mut Batch, user: &User, now: crate::model::Time) -> Verdict<()> {
-        batch.absent::<Claimed>(&()).put(&(), &Claimed { at: now, by: user.id });
-        Ok(())
     }
 }

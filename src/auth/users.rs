@@ -8,7 +8,7 @@ use crate::model::password::Password;
 use crate::model::session::EndedReason;
 use crate::model::user::{GROUP_LENGTH_MAX, GROUPS_MAX, Role, Standing, User};
 use crate::model::{Time, UserId};
-use crate::store::tables::{Admins, PasswordRecord};
+use crate::store::tables::{Admins, Claimed, PasswordRecord};
 use crate::store::user::{UserFilter, UserPage, names_of};
 use crate::store::{Batch, Outcome, Row};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Auth {
     /// `Invalid` for fields against the rules, `Conflict` for a name that is taken.
     pub async fn create_user(&self, by: &RecentAdmin, new: NewUser) -> Verdict<Arc<Row<User>>> {
         let actor = by.actor();
-        let user = self.make_user(new, |_, _| Ok(())).await?;
+        let user = self.make_user(new, false).await?;
         tracing::info!(event = "user_created", user = %user.value.id, by = ?actor);
         Ok(user)
     }
@@ -68,17 +68,14 @@ impl Auth {
         let (role, groups) = (Role::User, Vec::new());
         let new =
             NewUser { login, email, email_verified: false, name, role, groups, password: Some(password) };
-        let user = self.make_user(new, |_, _| Ok(())).await?;
+        let user = self.make_user(new, false).await?;
         tracing::info!(event = "user_registered", user = %user.value.id);
         Ok(user)
     }
 
-    /// Checks, hashes and commits. `also` adds to the batch.
-    pub(crate) async fn make_user(
-        &self,
-        new: NewUser,
-        also: impl Fn(&mut Batch, &User) -> Verdict<()>,
-    ) -> Verdict<Arc<Row<User>>> {
+    /// Checks, hashes and commits. The first enabled administrator, however made, closes set-up for ever; by set-up
+    /// itself nobody else is made.
+    pub(crate) async fn make_user(&self, new: NewUser, by_set_up: bool) -> Verdict<Arc<Row<User>>> {
         let now = self.clock.now();
         let mut user = User {
             id: UserId::new(now, self.entropy.bytes()),
@@ -112,14 +109,20 @@ impl Auth {
             None => None,
         };
         for _ in 0..TRIES_MAX {
+            let claimed = self.store.row::<Claimed>(&()).await?;
+            if claimed.is_some() && by_set_up {
+                return Err(Refusal::SetUpClosed);
+            }
             self.refuse_taken_names(&user, None).await?;
             let mut batch = Batch::new();
             batch.put_user(None, &user);
+            if claimed.is_none() && user.is_enabled_admin() {
+                batch.absent::<Claimed>(&()).put(&(), &Claimed { at: now, by: user.id });
+            }
             if let Some(record) = &record {
                 batch.put(&user.id, record);
             }
             self.guard_last_admin(&mut batch, None, &user).await?;
-            also(&mut batch, &user)?;
             if self.store.commit(batch).await? != Outcome::Conflict {
                 return self.user(&user.id).ok_or(Refusal::NotFound);
             }
