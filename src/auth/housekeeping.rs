@@ -6,7 +6,8 @@ use crate::auth::{Auth, TRIES_MAX};
 use crate::model::job::{Job, SessionFilter, Work};
 use crate::model::key::{KeyRecord, KeyState};
 use crate::model::session::{Ended, EndedReason, Session};
-use crate::model::time::{HOUR_MS, MINUTE_MS};
+use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use crate::model::user::{Roster, Standing, User};
 use crate::model::{SecretId, Time, UserId};
 use crate::store::session::kept_until;
 use crate::store::sweep::{Due, DueRecord};
@@ -164,8 +165,23 @@ impl Auth {
             }
             DueRecord::Attempts(_) => _ = batch.refile(due, now.plus_ms(HOUR_MS)),
             DueRecord::Key(row) => sweep_key(&mut batch, due, row, now),
+            DueRecord::User(row) => self.sweep_user(&mut batch, due, row, now).await?,
         }
         Ok(batch)
+    }
+
+    /// A tombstone goes once no session in the history names it.
+    async fn sweep_user(&self, batch: &mut Batch, due: &Due, row: &Row<User>, now: Time) -> Verdict<()> {
+        let filter = SessionFilter { user: Some(row.value.id), ..SessionFilter::default() };
+        let page = self.store.sessions(&filter, false, None, 1, |_, _| true).await?;
+        match row.value.standing {
+            Standing::Deleted if page.items.is_empty() => {
+                batch.settle(due).remove_row(row).remove::<Roster>(&row.value.id);
+            }
+            Standing::Deleted => _ = batch.refile(due, now.plus_ms(DAY_MS)),
+            Standing::Enabled | Standing::Disabled => _ = batch.settle(due),
+        }
+        Ok(())
     }
 
     async fn sweep_session(

@@ -6,8 +6,10 @@ use crate::auth::{Auth, TRIES_MAX};
 use crate::model::name::{DisplayName, Email, Login};
 use crate::model::password::Password;
 use crate::model::session::EndedReason;
+use crate::model::time::DAY_MS;
 use crate::model::user::{GROUP_LENGTH_MAX, GROUPS_MAX, Role, Standing, User};
 use crate::model::{Time, UserId};
+use crate::store::session::kept_until;
 use crate::store::tables::{Admins, Claimed, PasswordRecord};
 use crate::store::user::{UserFilter, UserPage, names_of};
 use crate::store::{Batch, Outcome, Row};
@@ -243,7 +245,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Deletes a user: the names are free at once, the tombstone stays while sessions of theirs are in the history.
+    /// Deletes a user: the names are free at once. A tombstone with the login alone stays while sessions of theirs are
+    /// in the history.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` for the last enabled administrator.
@@ -252,7 +255,10 @@ impl Auth {
         self.change_named(id, |batch, user, now| {
             self.put_cut(batch, user, EndedReason::UserDeleted, actor, now);
             user.standing = Standing::Deleted;
+            (user.email, user.email_verified, user.name) = (None, false, String::new());
+            user.groups.clear();
             batch.remove::<PasswordRecord>(id);
+            batch.look_again::<User>(id, kept_until(now, self.settings.ended_sessions_days).plus_ms(DAY_MS));
             Ok(())
         })
         .await?;

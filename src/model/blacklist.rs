@@ -42,6 +42,19 @@ impl Target {
         }
         out
     }
+
+    /// What [`Target::key_bytes`] made.
+    pub fn read_key(key: &[u8]) -> Option<Self> {
+        let (kind, id) = key.split_first()?;
+        let short = || id.first_chunk::<16>().copied();
+        match kind {
+            1 => short().map(TokenId::from_bytes).map(Self::Token),
+            2 => short().map(SessionId::from_bytes).map(Self::Session),
+            3 => short().map(UserId::from_bytes).map(Self::User),
+            4 => id.try_into().ok().map(Self::Key),
+            _ => None,
+        }
+    }
 }
 
 /// An entry of the blacklist.
@@ -65,5 +78,25 @@ impl BlacklistEntry {
     pub fn new(target: Target, user: Option<UserId>, reason: &str, by: Actor, now: Time) -> Self {
         let until = now.plus_ms(BLACKLIST_KEEP_HOURS * HOUR_MS);
         Self { target, user, below_epoch: None, reason: reason.to_owned(), by, at: now, until, manual: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_as_its_target() {
+        let targets = [
+            Target::Token(TokenId::from_bytes([1; 16])),
+            Target::Session(SessionId::from_bytes([2; 16])),
+            Target::User(UserId::from_bytes([0; 16])),
+            Target::Key([4; 32]),
+        ];
+        for target in targets {
+            assert_eq!(Target::read_key(&target.key_bytes()), Some(target));
+        }
+        assert_eq!(Target::read_key(&[9; 33]), None);
+        assert_eq!(Target::read_key(&[]), None);
     }
 }

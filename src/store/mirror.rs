@@ -209,13 +209,12 @@ impl Mirror {
 
     fn take_in(&self, state: &mut State, change: &Change) -> Result<(), StoreError> {
         match change.key[0] {
-            table::USERS => mirror_row(&mut state.users, change, |user: &User| user.id)?,
-            table::APPS => mirror_row(&mut state.apps, change, |app: &App| app.id.clone())?,
-            table::BLACKLIST => {
-                mirror_row(&mut state.blacklist, change, |entry: &BlacklistEntry| entry.target)?
-            }
+            table::USERS => mirror_row(&mut state.users, change, user_id)?,
+            table::APPS => mirror_row(&mut state.apps, change, app_id)?,
+            table::BLACKLIST => mirror_row(&mut state.blacklist, change, Target::read_key)?,
+
             table::KEYS => {
-                mirror_row(&mut state.keys, change, |key: &KeyRecord| key.kid.clone())?;
+                mirror_row(&mut state.keys, change, kid)?;
                 self.keys_generation.fetch_add(1, Ordering::Release);
             }
             table::SESSIONS => self.take_in_session(state, change)?,
@@ -326,17 +325,29 @@ fn read_row<T: serde::de::DeserializeOwned>(key: &[u8], record: &Record) -> Resu
     Ok(Row { key: key.to_vec(), version: record.version, value: codec::decode(&record.payload)? })
 }
 
+/// The id is read from the key, as a removal has nothing else: looking for its row among all would hold all checks up.
 fn mirror_row<I: Hash + Eq, T: serde::de::DeserializeOwned>(
     map: &mut HashMap<I, Arc<Row<T>>>,
     change: &Change,
-    id: impl Fn(&T) -> I,
+    read_id: impl Fn(&[u8]) -> Option<I>,
 ) -> Result<(), StoreError> {
+    let id =
+        read_id(&change.key[1..]).ok_or_else(|| StoreError::Corrupt("a key that names nothing".into()))?;
     match &change.new {
-        Some(record) => {
-            let row: Row<T> = read_row(&change.key, record)?;
-            map.insert(id(&row.value), Arc::new(row));
-        }
-        None => map.retain(|_, row| row.key != change.key),
+        Some(record) => _ = map.insert(id, Arc::new(read_row(&change.key, record)?)),
+        None => _ = map.remove(&id),
     }
     Ok(())
+}
+
+fn user_id(key: &[u8]) -> Option<UserId> {
+    key.try_into().ok().map(UserId::from_bytes)
+}
+
+fn app_id(key: &[u8]) -> Option<AppId> {
+    std::str::from_utf8(key).ok()?.trim_end_matches('\0').parse().ok()
+}
+
+fn kid(key: &[u8]) -> Option<String> {
+    String::from_utf8(key.to_vec()).ok()
 }

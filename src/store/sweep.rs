@@ -4,6 +4,7 @@ use crate::model::blacklist::BlacklistEntry;
 use crate::model::code::CodeRecord;
 use crate::model::key::KeyRecord;
 use crate::model::session::{Credential, Session};
+use crate::model::user::User;
 use crate::model::{SessionId, Time};
 use crate::store::engine::{Direction, Key, Range};
 use crate::store::tables::{Attempts, expiry_key, read_expiry_key, table};
@@ -23,6 +24,7 @@ pub enum DueRecord {
     Key(Row<KeyRecord>),
     Code(Row<CodeRecord>),
     Attempts(Row<Attempts>),
+    User(Row<User>),
     Gone,
 }
 
@@ -67,6 +69,7 @@ impl Store {
                     Some(&table::BLACKLIST) => DueRecord::Blacklist(Row::read(key, record)?),
                     Some(&table::KEYS) => DueRecord::Key(Row::read(key, record)?),
                     Some(&table::CODES) => DueRecord::Code(Row::read(key, record)?),
+                    Some(&table::USERS) => DueRecord::User(Row::read(key, record)?),
                     Some(&table::ATTEMPTS) => DueRecord::Attempts(Row::read(key, record)?),
                     _ => return Err(StoreError::Corrupt("an expiry entry of an unknown table".into())),
                 },

@@ -114,6 +114,21 @@ pub fn admin_session(auth: &Auth, shown: &Shown, own: Option<SessionId>) -> Valu
     value
 }
 
+/// A session as its owner sees it: an administrator who ended it is not named.
+pub fn own_session(auth: &Auth, shown: &Shown, own: Option<SessionId>) -> Value {
+    let session = &shown.session;
+    let view = SessionView::new(session, shown.last_seen, shown.ended.as_ref(), own == Some(session.id));
+    let mut value = json!(view);
+    value["ended_by"] = match shown.ended.as_ref().map(|ended| ended.by) {
+        None => Value::Null,
+        Some(Actor::User(id)) if id != session.user => {
+            json!({ "kind": "administrator", "id": null, "login": null })
+        }
+        Some(by) => actor(auth, by),
+    };
+    value
+}
+
 /// Who did it.
 pub fn actor(auth: &Auth, by: Actor) -> Value {
     match by {

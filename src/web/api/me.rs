@@ -10,11 +10,10 @@ use crate::web::api::auth::reply_to;
 use crate::web::api::sessions::state_of;
 use crate::web::caller::{Caller, Visit};
 use crate::web::reply::Reply;
-use crate::web::view::{SessionView, UserView};
+use crate::web::view::{UserView, own_session};
 use crate::web::{JsonBody, Problem};
 use rocket::{Route, delete, get, patch, post, put, routes};
 use serde::{Deserialize, Deserializer};
-use serde_json::json;
 
 pub fn routes() -> Vec<Route> {
     routes![read, update, password, sessions, end_session, revoke_others]
@@ -70,10 +69,7 @@ async fn sessions(auth: &Verbs, member: Member, state: Option<&str>, paging: Pag
     let state = state_of(state, ShownState::Live)?;
     let own = member.signed_in().session_id();
     let found = auth.list_own_sessions(&member, state, paging.cursor()?, paging.limit()?).await?;
-    let items = found.items.iter().map(|shown| {
-        let current = own == Some(shown.session.id);
-        json!(SessionView::new(&shown.session, shown.last_seen, shown.ended.as_ref(), current))
-    });
+    let items = found.items.iter().map(|shown| own_session(auth, shown, own));
     Ok(Reply::json(&page(items.collect(), found.next.map(|id| id.to_string()))))
 }
 
