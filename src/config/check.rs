@@ -1,6 +1,7 @@
 //! Ranges and contradictions.
 
-use super::load::{ConfigError, find, plain};
+use super::error::ConfigError;
+use super::tree::{find, plain};
 use super::{Config, Network};
 use figment::value::Value;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! The options in force, for people: `hallpass check-config`.
 
-use super::load::{Loaded, defaults, find, known_keys, plain};
+use super::load::Loaded;
+use super::tree::{defaults, find, known_keys, plain};
 use figment::value::{Num, Value};
 
 /// One option as `check-config` shows it.

@@ -1,11 +1,12 @@
 //! Layers the options: built-in default, then the file, then the variables. Says precisely what is wrong in them.
 
 use super::Config;
+use super::error::{ConfigError, ConfigErrors};
+use super::tree::{defaults, find, known_keys, put};
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 
 /// The file that is read from the working directory when none is named.
@@ -18,32 +19,6 @@ pub struct Loaded {
     pub config: Config,
     /// By dotted key; an option that is missing here has its default.
     pub sources: BTreeMap<String, String>,
-}
-
-/// One thing that is wrong with one option.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    pub key: String,
-    pub source: String,
-    pub problem: String,
-    pub remedy: String,
-}
-
-/// Everything that is wrong: the appliance does not start.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<ConfigError>);
-
-impl std::error::Error for ConfigErrors {}
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            let ConfigError { key, source, problem, remedy } = error;
-            let line_break = if index == 0 { "" } else { "\n" };
-            write!(f, "{line_break}option `{key}` ({source}): {problem}. {remedy}.")?;
-        }
-        Ok(())
-    }
 }
 
 impl Config {
@@ -105,16 +80,6 @@ impl Provider for Layer {
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         Ok(Profile::Default.collect(self.0.clone()))
     }
-}
-
-/// The options with their defaults, as plain values: what exists, and of which kind it is.
-pub(super) fn defaults() -> Dict {
-    plain(&Config::default())
-}
-
-pub(super) fn plain(config: &Config) -> Dict {
-    let value = Value::serialize(config).expect("options are plain numbers, texts, lists and tables");
-    value.into_dict().expect("a struct serializes as a table")
 }
 
 fn read_file(path: &Path) -> Result<Dict, ConfigErrors> {
@@ -234,43 +199,6 @@ fn list(text: &str) -> Vec<String> {
 
 fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
-}
-
-pub(super) fn find<'a>(tree: &'a Dict, key: &str) -> Option<&'a Value> {
-    match key.split_once('.') {
-        None => tree.get(key),
-        Some((table, rest)) => match tree.get(table)? {
-            Value::Dict(_, inner) => find(inner, rest),
-            _ => None,
-        },
-    }
-}
-
-fn put(tree: &mut Dict, key: &str, value: Value) {
-    match key.split_once('.') {
-        None => drop(tree.insert(key.to_string(), value)),
-        Some((table, rest)) => {
-            let inner = tree.entry(table.to_string()).or_insert_with(|| Value::from(Dict::new()));
-            if let Value::Dict(_, inner) = inner {
-                put(inner, rest, value);
-            }
-        }
-    }
-}
-
-/// Every option as a dotted key.
-pub(super) fn known_keys() -> Vec<String> {
-    fn walk(tree: &Dict, prefix: &str, out: &mut Vec<String>) {
-        for (name, value) in tree {
-            match value {
-                Value::Dict(_, inner) => walk(inner, &format!("{prefix}{name}."), out),
-                _ => out.push(format!("{prefix}{name}")),
-            }
-        }
-    }
-    let mut out = Vec::new();
-    walk(&defaults(), "", &mut out);
-    out
 }
 
 fn unknown(key: &str, source: String, spelled: impl Fn(&str) -> String) -> ConfigError {

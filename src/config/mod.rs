@@ -3,12 +3,15 @@
 //! `Rocket.toml` beside `Cargo.toml` documents every option with its default; a test keeps the two equal.
 
 mod check;
+mod error;
 mod listing;
 mod load;
+mod tree;
 mod values;
 
+pub use error::{ConfigError, ConfigErrors};
 pub use listing::Listed;
-pub use load::{ConfigError, ConfigErrors, Loaded, environment};
+pub use load::{Loaded, environment};
 pub use values::{Listen, LogFormat, LogLevel, Network, PublicUrl, SecretText, split_port};
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,5 @@
 //! Signing keys and the ring of those that count.
 
-use super::verify::TokenFault;
 use crate::model::claims::{Algorithm, Claims};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -165,11 +164,12 @@ impl KeyRing {
         ring
     }
 
-    pub(super) fn find(&self, kid: &str) -> Result<&Arc<SigningKey>, TokenFault> {
-        self.keys.get(kid).ok_or_else(|| match self.retired.contains(kid) {
-            true => TokenFault::RetiredKey,
-            false => TokenFault::UnknownKey,
-        })
+    pub(super) fn find(&self, kid: &str) -> Option<&Arc<SigningKey>> {
+        self.keys.get(kid)
+    }
+
+    pub(super) fn is_retired(&self, kid: &str) -> bool {
+        self.retired.contains(kid)
     }
 
     /// A signed access token.

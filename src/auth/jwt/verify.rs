@@ -1,6 +1,6 @@
 //! Validation of access tokens, complete and in this order: size, form, header, key, signature, claims, time.
 
-use super::key::{KeyRing, theirs};
+use super::key::{KeyRing, SigningKey, theirs};
 use crate::auth::vault::token_digest;
 use crate::model::claims::{ACCESS_TOKEN_BYTES_MAX, Claims, ISSUED_AHEAD_SECONDS_MAX};
 use crate::model::{Digest, Time};
@@ -102,7 +102,7 @@ impl Verifier {
         let seen = self.seen.read().get(&digest).cloned();
         if let Some(verified) = seen {
             // The key may be gone since.
-            return ring.find(&verified.kid).map(|_| verified);
+            return find(ring, &verified.kid).map(|_| verified);
         }
         let verified = self.read_fresh(ring, token)?;
         self.seen.write().insert(digest, verified.clone());
@@ -114,7 +114,7 @@ impl Verifier {
         let (header, payload) = message.split_once('.').ok_or(TokenFault::Malformed)?;
         let header = decode(header)?;
         let header: Header = serde_json::from_slice(&header).map_err(|_| TokenFault::Malformed)?;
-        let key = ring.find(header.kid)?;
+        let key = find(ring, header.kid)?;
         // The algorithm is the key's own; what the token says must agree, and chooses nothing.
         if header.alg != key.algorithm.as_str() {
             return Err(TokenFault::WrongAlgorithm);
@@ -138,6 +138,14 @@ impl Verifier {
             return Err(TokenFault::WrongIssuer);
         }
         Ok(Verified { claims: Arc::new(claims), kid: key.kid.as_str().into() })
+    }
+}
+
+fn find<'a>(ring: &'a KeyRing, kid: &str) -> Result<&'a SigningKey, TokenFault> {
+    match ring.find(kid) {
+        Some(key) => Ok(key),
+        None if ring.is_retired(kid) => Err(TokenFault::RetiredKey),
+        None => Err(TokenFault::UnknownKey),
     }
 }
 
