@@ -29,12 +29,16 @@ impl Fairing for Refuse {
             Context::begin(request, Some(request.uri().path().to_string()));
             request.set_method(Method::Post);
             request.set_uri(Origin::parse(NOWHERE).expect("a path in the source"));
-            Problem::new(Status::BadRequest, "method_field", "The form may not change its method")
-                .detail("Remove the field _method.")
-                .leave(request);
+            refused().leave(request);
         }
         Context::of(request);
     }
+}
+
+/// The answer to such a form.
+pub(super) fn refused() -> Problem {
+    Problem::new(Status::BadRequest, "method_field", "The form may not change its method")
+        .detail("Remove the field _method.")
 }
 
 fn has_method_field(form: &[u8]) -> bool {

@@ -11,6 +11,7 @@ pub mod client;
 mod context;
 pub mod cookies;
 pub mod cors;
+pub mod form;
 pub mod headers;
 pub mod https;
 pub mod json;

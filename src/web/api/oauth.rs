@@ -5,15 +5,15 @@ use crate::auth::introspect::Active;
 use crate::auth::{Auth, Refusal};
 use crate::model::app::{App, AppStanding};
 use crate::store::Row;
+use crate::web::Problem;
 use crate::web::caller::{auth_of, client_of};
+use crate::web::form::Form;
 use crate::web::reply::Reply;
-use crate::web::{Problem, Site};
 use base64::Engine as _;
-use rocket::data::{Data, FromData, ToByteUnit as _};
+use rocket::data::{Data, FromData};
 use rocket::http::{Header, Status};
 use rocket::request::{FromRequest, Outcome, Request};
-use rocket::tokio::time::{Duration, timeout};
-use rocket::{Route, data, form::ValueField, post, routes};
+use rocket::{Route, data, post, routes};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -88,9 +88,11 @@ fn from_refusal(refusal: Refusal) -> Reply {
     }
 }
 
-/// A form of which every field came once (RFC 6749 section 3.1: repeated ones are refused).
+/// A form with the caller's proof of itself. That every field came once (RFC 6749 section 3.1) is left to [`OauthForm::get`],
+/// which knows OAuth's words for it.
 struct OauthForm {
-    fields: Vec<(String, String)>,
+    form: Form,
+    has_repeated_field: bool,
     header: Option<(String, String)>,
     client: crate::auth::Client,
 }
@@ -100,45 +102,26 @@ impl<'r> FromData<'r> for OauthForm {
     type Error = ();
 
     async fn from_data(request: &'r Request<'_>, data: Data<'r>) -> data::Outcome<'r, Self> {
-        match read_form(request, data).await {
-            Ok(form) => data::Outcome::Success(form),
-            Err(problem) => data::Outcome::Error((problem.leave(request), ())),
-        }
-    }
-}
-
-async fn read_form(request: &Request<'_>, data: Data<'_>) -> Result<OauthForm, Problem> {
-    if !request.content_type().is_some_and(|kind| kind.is_form()) {
-        return Err(Problem::of_status(Status::UnsupportedMediaType)
-            .detail("Send the parameters with Content-Type: application/x-www-form-urlencoded."));
-    }
-    let limits = Site::of(request).map(|site| site.config.limits.clone()).unwrap_or_default();
-    let body = data.open(limits.form_kib.kibibytes()).into_string();
-    let body = match timeout(Duration::from_secs(limits.body_seconds.into()), body).await {
-        Err(_) => return Err(Problem::of_status(Status::RequestTimeout)),
-        Ok(Err(_)) => return Err(Problem::of_status(Status::BadRequest)),
-        Ok(Ok(body)) if !body.is_complete() => return Err(Problem::of_status(Status::PayloadTooLarge)),
-        Ok(Ok(body)) => body.into_inner(),
-    };
-    let fields = body
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let field = ValueField::parse(pair);
-            (form_decoded(field.name.source().as_str()), form_decoded(field.value))
+        let form = match Form::read(request, data).await {
+            Ok(form) => form,
+            Err(problem) => return data::Outcome::Error((problem.leave(request), ())),
+        };
+        let has_repeated_field = form.has_repeated_field();
+        data::Outcome::Success(Self {
+            form,
+            has_repeated_field,
+            header: basic(request),
+            client: client_of(request),
         })
-        .collect();
-    Ok(OauthForm { fields, header: basic(request), client: client_of(request) })
+    }
 }
 
 impl OauthForm {
     fn get(&self, name: &str) -> Result<Option<&str>, Reply> {
-        let mut found =
-            self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str());
-        match (found.next(), found.next()) {
-            (first, None) => Ok(first.filter(|value| !value.is_empty())),
-            (_, Some(_)) => Err(oauth_error(400, "invalid_request", "A parameter came twice.")),
+        if self.has_repeated_field {
+            return Err(oauth_error(400, "invalid_request", "A parameter came twice."));
         }
+        Ok(self.form.get(name))
     }
 
     fn need(&self, name: &str) -> Result<&str, Reply> {
