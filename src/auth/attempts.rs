@@ -82,7 +82,9 @@ impl Auth {
     }
 }
 
-fn refuse_if_over(charge: Charge) -> Verdict<()> {
+/// # Errors
+/// `TooManyAttempts`.
+pub(crate) fn refuse_if_over(charge: Charge) -> Verdict<()> {
     match charge {
         Charge::Taken(_) => Ok(()),
         Charge::Refused { retry_after_ms } => {

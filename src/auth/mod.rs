@@ -32,6 +32,8 @@ use crate::model::user::User;
 use crate::model::{AppId, SecretId, Time, UserId};
 use crate::store::tables::KeyCheck;
 use crate::store::{Batch, Outcome, Row, Store};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 pub use refusal::{FieldFault, Refusal, Verdict};
 pub use settings::Settings;
 use std::collections::HashMap;
@@ -146,6 +148,11 @@ impl Auth {
     /// The vault, for what `web` derives: CSRF and form tokens.
     pub fn vault(&self) -> &vault::Vault {
         &self.vault
+    }
+
+    /// A new value for the cookie that forms are bound to before anybody is signed in. Nothing is kept of it.
+    pub fn pre_session(&self) -> String {
+        BASE64URL.encode(self.entropy.bytes::<32>())
     }
 
     /// The time, for replies.

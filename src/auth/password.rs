@@ -1,5 +1,6 @@
 //! Passwords: changing one's own, setting another's, and the reset by a one-time code.
 
+use crate::auth::attempts::refuse_if_over;
 use crate::auth::check::{RecentAdmin, SignedIn};
 use crate::auth::issue::Issued;
 use crate::auth::refusal::{Refusal, Verdict};
@@ -12,6 +13,7 @@ use crate::model::user::{Actor, Standing, User};
 use crate::model::{OneTimeCode, Time, UserId};
 use crate::store::tables::PasswordRecord;
 use crate::store::{Batch, Row};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 impl Auth {
@@ -70,6 +72,20 @@ impl Auth {
         let code = OneTimeCode::parse(text).map_err(|_| Refusal::InvalidCode)?;
         let row = self.store.row::<CodeRecord>(&code.digest()).await?.ok_or(Refusal::InvalidCode)?;
         if row.value.ends_at <= self.clock.now() { Err(Refusal::InvalidCode) } else { Ok(row) }
+    }
+
+    /// As [`Auth::read_code`] for whoever types codes or opens links: charged by address, so that nobody guesses. A
+    /// good code costs nothing.
+    ///
+    /// # Errors
+    /// `InvalidCode`, `TooManyAttempts`.
+    pub async fn try_code(&self, text: &str, address: IpAddr) -> Verdict<CodePurpose> {
+        refuse_if_over(self.throttle.charge_code(address, self.clock.now()))?;
+        let code = self.read_code(text).await;
+        if !matches!(code, Err(Refusal::InvalidCode)) {
+            self.throttle.refund_code(address);
+        }
+        Ok(code?.value.purpose)
     }
 
     /// Chooses a new password by a code of one use. Everything opened before ends; nobody is signed in by it.

@@ -45,6 +45,8 @@ impl Place {
     }
 }
 
+/// Tries at one-time codes by address: five, and as many a minute.
+const CODES: Limit = Limit { burst: 5, refill_every_ms: 12_000 };
 const ACCOUNTS_MAX: usize = 65_536;
 const PLACES_MAX: usize = 131_072;
 const UNKNOWN_SLOTS: usize = 65_536;
@@ -53,6 +55,7 @@ const UNKNOWN_SLOTS: usize = 65_536;
 pub struct Throttle {
     accounts: Buckets<ThrottleKey>,
     places: Buckets<Place>,
+    codes: Buckets<Place>,
     unknown: Box<[Mutex<Bucket>]>,
     account_limit: Limit,
 }
@@ -62,6 +65,7 @@ impl Throttle {
         Self {
             accounts: Buckets::new(settings.account, ACCOUNTS_MAX),
             places: Buckets::new(settings.address, PLACES_MAX),
+            codes: Buckets::new(CODES, PLACES_MAX),
             unknown: (0..UNKNOWN_SLOTS).map(|_| Mutex::default()).collect(),
             account_limit: settings.account,
         }
@@ -105,10 +109,22 @@ impl Throttle {
         self.places.refund(Place::of(address));
     }
 
+    /// Charges a try at a one-time code from an address. Nothing is shared by addresses: a stranger who guesses
+    /// keeps nobody else from using theirs.
+    pub fn charge_code(&self, address: IpAddr, now: Time) -> Charge {
+        self.codes.charge(Place::of(address), None, now)
+    }
+
+    /// Puts back what a good code was charged.
+    pub fn refund_code(&self, address: IpAddr) {
+        self.codes.refund(Place::of(address));
+    }
+
     /// Forgets whoever owes nothing.
     pub fn sweep(&self, now: Time) {
         self.accounts.sweep(now);
         self.places.sweep(now);
+        self.codes.sweep(now);
     }
 
     fn unknown_slot(&self, login_hash: u64) -> &Mutex<Bucket> {
@@ -280,6 +296,16 @@ mod tests {
         assert_eq!(taken(1, || throttle.charge_address(attacker, NOW)), 0);
         throttle.sweep(NOW.plus_ms(MINUTE_MS * 60));
         assert!(throttle.places.shards.iter().all(|shard| shard.lock().is_empty()));
+    }
+
+    #[test]
+    fn an_address_tries_five_codes_a_minute_and_stands_in_nobody_elses_way() {
+        let throttle = Throttle::new(ThrottleSettings::default());
+        let charge = |text: &str, now| throttle.charge_code(text.parse().unwrap(), now);
+        assert_eq!(taken(100, || charge("10.0.0.1", NOW)), 5);
+        assert_eq!(taken(100, || charge("10.0.0.1", NOW.plus_ms(MINUTE_MS))), 5);
+        assert_eq!(taken(100, || charge("10.0.0.2", NOW)), 5);
+        assert_eq!(taken(1, || throttle.charge_address("10.0.0.1".parse().unwrap(), NOW)), 1);
     }
 
     #[test]

@@ -46,6 +46,12 @@ impl Time {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// In words, as pages speak: `24 Nov 2026, 05:30 UTC`.
+    pub fn to_words(self) -> String {
+        let time = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
+        time.format("%-d %b %Y, %H:%M UTC").to_string()
+    }
+
     /// RFC 3339 in UTC, as the API speaks: `2026-11-23T20:14:33.120Z`.
     pub fn to_rfc3339(self) -> String {
         DateTime::<Utc>::from_timestamp_millis(self.0)

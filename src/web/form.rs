@@ -44,8 +44,9 @@ impl Form {
             Ok((name, Zeroizing::new(RawStr::new(field.value).url_decode()?.into_owned())))
         });
         let fields: Result<Vec<_>, std::str::Utf8Error> = fields.collect();
-        let fields = fields
-            .map_err(|_| Problem::of_status(Status::BadRequest).detail("The form is not encoded in UTF-8."))?;
+        let fields = fields.map_err(|_| {
+            Problem::of_status(Status::BadRequest).detail("The form is not encoded in UTF-8.")
+        })?;
         // The first bytes were looked through before; here the whole body is.
         if fields.iter().any(|(name, _)| name == "_method") {
             return Err(super::method_field::refused());

@@ -48,7 +48,8 @@ pub(super) fn complete(request: &Request<'_>, response: &mut Response<'_>) {
     apply(strict, request, response);
 }
 
-/// A route's own `Content-Security-Policy`, `Cache-Control` and `Cross-Origin-Resource-Policy` are left as they are.
+/// A route's own `Content-Security-Policy`, `Cache-Control`, `Referrer-Policy` and `Cross-Origin-Resource-Policy` are
+/// left as they are.
 fn apply(strict_transport: bool, request: &Request<'_>, response: &mut Response<'_>) {
     let html = response.content_type().is_some_and(|kind| kind.is_html());
     let mut absent = |name: &'static str, value: &'static str| {
@@ -59,9 +60,9 @@ fn apply(strict_transport: bool, request: &Request<'_>, response: &mut Response<
     absent("Content-Security-Policy", if html { PAGE_POLICY } else { DATA_POLICY });
     absent("Cross-Origin-Resource-Policy", "same-origin");
     absent("Cache-Control", "no-store");
+    absent("Referrer-Policy", "no-referrer");
     response.set_raw_header("X-Content-Type-Options", "nosniff");
     response.set_raw_header("X-Frame-Options", "DENY");
-    response.set_raw_header("Referrer-Policy", "no-referrer");
     response.set_raw_header("Cross-Origin-Opener-Policy", "same-origin");
     response.set_raw_header("Permissions-Policy", PERMISSIONS);
     if strict_transport {

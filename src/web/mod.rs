@@ -18,6 +18,7 @@ pub mod json;
 mod method_field;
 mod methods;
 pub mod origin;
+mod pages;
 pub mod problem;
 mod refusal;
 pub mod reply;
@@ -95,7 +96,9 @@ pub fn rocket(site: &Arc<Site>, address: IpAddr, access_log: Option<AccessLog>) 
 
 /// Every route but the assets.
 pub fn routes() -> Vec<rocket::Route> {
-    api::routes()
+    let mut all = api::routes();
+    all.extend(pages::routes());
+    all
 }
 
 /// Serves until a signal ends it, on every address that the configuration means; `mount` adds the routes, and runs

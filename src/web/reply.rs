@@ -122,21 +122,23 @@ pub fn issued(
     if !by_cookie {
         return reply;
     }
-    let reply = set_cookie(reply, visit, app, issued);
-    match device_proof {
-        Some(proof) => {
-            let proofs = device_cookie(visit.device, proof);
-            reply.header(visit.style.set(DEVICE_COOKIE, &proofs, Some(DEVICE_COOKIE_SECONDS)))
-        }
-        None => reply,
-    }
+    cookies(visit, app, issued, device_proof).into_iter().fold(reply, Reply::header)
 }
 
-fn set_cookie(reply: Reply, visit: &Visit<'_>, app: &App, issued: &Issued) -> Reply {
-    match cookie_value(app.strategy, issued) {
-        Some(value) => reply.header(visit.style.set(app.id.as_str(), &value, cookie_seconds(issued))),
-        None => reply,
-    }
+/// The cookies of what was issued: the app's, and the device's.
+pub fn cookies(
+    visit: &Visit<'_>,
+    app: &App,
+    issued: &Issued,
+    device_proof: Option<&str>,
+) -> Vec<Header<'static>> {
+    let credential = cookie_value(app.strategy, issued)
+        .map(|value| visit.style.set(app.id.as_str(), &value, cookie_seconds(issued)));
+    let device = device_proof.map(|proof| {
+        let proofs = device_cookie(visit.device, proof);
+        visit.style.set(DEVICE_COOKIE, &proofs, Some(DEVICE_COOKIE_SECONDS))
+    });
+    credential.into_iter().chain(device).collect()
 }
 
 /// The secret that goes into the app's cookie. `None`: the one that is there stays good.
