@@ -154,3 +154,7 @@ pub fn decide(p: &Presented) -> Verdict {
         Verdict::Reissue
     }
 }
+
+#[cfg(test)]
+#[path = "refresh/tests.rs"]
+mod tests;

@@ -165,3 +165,7 @@ impl SessionCredential {
         self.answers_until.is_none_or(|until| now < until)
     }
 }
+
+#[cfg(test)]
+#[path = "session/tests.rs"]
+mod tests;
