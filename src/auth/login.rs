@@ -158,7 +158,8 @@ impl Auth {
         Err(Refusal::Overloaded)
     }
 
-    /// Ends the session of the cookie that the new one takes the place of. Answers whether it was this user's.
+    /// Ends the session of the cookie that the new one takes the place of, if that cookie still opens it: what answers
+    /// no more ends nothing. Answers whether it was this user's.
     async fn put_end_of_replaced(
         &self,
         batch: &mut Batch,
@@ -173,8 +174,11 @@ impl Auth {
         else {
             return Ok(false);
         };
+        let Some(live) = self.store.live_session(&credential.session).await? else { return Ok(false) };
         let Some(row) = self.store.row::<Session>(&credential.session).await? else { return Ok(false) };
-        if row.value.ended.is_some() || row.value.app != *app {
+        let answers = credential.answers(now) && credential.epoch == row.value.epoch;
+        let over = self.shown(row.value.clone(), live.last_seen(), now).ended.is_some();
+        if !answers || over || row.value.app != *app {
             return Ok(false);
         }
         let ended = Ended { at: now, reason: EndedReason::SignedInAgain, by: Actor::User(user.id) };
