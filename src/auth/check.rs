@@ -59,6 +59,11 @@ impl SignedIn {
         &self.means
     }
 
+    /// When the holder of this very credential proved the password.
+    pub(crate) fn proven_at(&self) -> Time {
+        self.proven_at
+    }
+
     /// What the caller's CSRF token is bound to: the session, or the token where there is none.
     pub fn csrf_subject(&self) -> [u8; 16] {
         match (&self.session, &self.means) {

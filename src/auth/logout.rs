@@ -5,10 +5,12 @@ use crate::auth::issue::Issued;
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::sessions::put_entry;
 use crate::auth::{Auth, TRIES_MAX};
+use crate::model::app::Strategy;
 use crate::model::blacklist::{BlacklistEntry, Target};
 use crate::model::session::{Credential, EndedReason, Session};
 use crate::model::user::{Actor, Roster, User};
 use crate::model::{Digest, Time};
+use crate::store::tables::Seen;
 use crate::store::{Batch, Outcome, Row};
 use std::sync::Arc;
 
@@ -95,8 +97,7 @@ impl Auth {
                 continue;
             }
             self.note_job(job);
-            let proven_at = session.as_ref().map_or(now, |session| session.proven_at);
-            return self.issued(&user, caller.app(), session, proven_at, fresh, now);
+            return self.issued(&user, caller.app(), session, caller.proven_at(), fresh, now);
         }
         Err(Refusal::Overloaded)
     }
@@ -113,8 +114,14 @@ impl Auth {
         if let Some(ended) = &row.value.ended {
             return Err(Refusal::SessionEnded(ended.reason));
         }
-        let session = Session { epoch: user.epoch, ..row.value.clone() };
+        // No later than the caller's own proof: a cookie that a step-up replaced must not come by it like this.
+        let proven_at = row.value.proven_at.min(caller.proven_at());
+        let session = Session { epoch: user.epoch, proven_at, ..row.value.clone() };
         batch.unchanged(&row).put(&id, &session);
+        if session.strategy == Strategy::Refresh {
+            // A new refresh token, as at a rotation.
+            batch.put(id.as_bytes(), &Seen { at: now });
+        }
         if let Means::Session { digest } = caller.means() {
             self.put_dead(batch, digest, now).await?;
         }
