@@ -81,13 +81,14 @@ impl Auth {
         user: Option<UserId>,
         reason: &str,
     ) -> Verdict<Target> {
-        let target = Target::Token(id);
-        let mut entry = BlacklistEntry::new(target, user, reason, by.actor(), self.clock.now());
+        let (target, now) = (Target::Token(id), self.clock.now());
+        let mut entry = BlacklistEntry::new(target, user, reason, by.actor(), now);
         entry.manual = true;
         let existing = self.store.row::<BlacklistEntry>(&target).await?;
-        if existing.is_none() {
+        // One that has run out strikes nothing, though it is not swept yet.
+        if existing.as_ref().is_none_or(|row| row.value.until <= now) {
             let mut batch = Batch::new();
-            batch.absent::<BlacklistEntry>(&target);
+            batch.same(&target, existing.as_ref());
             put_entry(&mut batch, &entry);
             // A conflict means that it has just been blacklisted: just as well.
             let _: Outcome = self.store.commit(batch).await?;
@@ -98,9 +99,10 @@ impl Auth {
 
     async fn strike_session(&self, by: &Admin, id: SessionId, reason: &str) -> Verdict<Target> {
         self.end_session(&id, None, EndedReason::Revoked, by.actor(), reason).await?;
-        let target = Target::Session(id);
-        if self.store.row::<BlacklistEntry>(&target).await?.is_none() {
-            let entry = BlacklistEntry::new(target, None, reason, by.actor(), self.clock.now());
+        let (target, now) = (Target::Session(id), self.clock.now());
+        let existing = self.store.row::<BlacklistEntry>(&target).await?;
+        if existing.is_none_or(|row| row.value.until <= now) {
+            let entry = BlacklistEntry::new(target, None, reason, by.actor(), now);
             let mut batch = Batch::new();
             put_entry(&mut batch, &entry);
             self.store.commit(batch).await?;
