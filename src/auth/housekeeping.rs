@@ -59,7 +59,8 @@ impl Auth {
     pub async fn write_seen(&self) -> Verdict<()> {
         loop {
             let sessions = self.store.mirror().take_seen(SEEN_SLICE);
-            let secrets = std::mem::take(&mut *self.secrets_used.lock());
+            // Together no more than one batch may have.
+            let secrets = self.take_secrets_used(SEEN_SLICE - sessions.len());
             if sessions.is_empty() && secrets.is_empty() {
                 return Ok(());
             }
@@ -67,11 +68,17 @@ impl Auth {
             for (id, at) in sessions {
                 batch.put(id.as_bytes(), &Seen { at });
             }
-            for (id, at) in secrets.into_iter().take(SEEN_SLICE) {
+            for (id, at) in secrets {
                 batch.put(id.as_bytes(), &Seen { at });
             }
             self.store.commit(batch).await?;
         }
+    }
+
+    fn take_secrets_used(&self, limit: usize) -> Vec<(SecretId, Time)> {
+        let mut used = self.secrets_used.lock();
+        let ids: Vec<_> = used.keys().take(limit).copied().collect();
+        ids.into_iter().filter_map(|id| used.remove(&id).map(|at| (id, at))).collect()
     }
 
     /// Carries a job to its end, a slice with the job's progress in one batch. Answers how many sessions it ended.
