@@ -241,14 +241,12 @@ impl Mirror {
         state.stamps[self.slot(&id)] += 1;
         match &change.new {
             Some(record) => {
-                let row: Row<Session> = read_row(&change.key, record)?;
-                let opened = row.value.opened_at;
-                let live = Live::new(row, opened);
+                // One that is not held may have been seen since it was opened: only the store knows.
                 if let Some(old) = state.sessions.get(&id) {
-                    live.seen_ms.store(old.seen_ms.load(Ordering::Relaxed), Ordering::Relaxed);
+                    let live = Live::new(read_row(&change.key, record)?, old.last_seen());
                     live.noted_ms.store(old.noted_ms.load(Ordering::Relaxed), Ordering::Relaxed);
+                    self.insert_session(state, id, live);
                 }
-                self.insert_session(state, id, live);
             }
             None => drop(state.sessions.remove(&id)),
         }
@@ -306,10 +304,12 @@ impl Mirror {
         ids.into_iter().filter_map(|id| queue.remove(&id).map(|at| (id, at))).collect()
     }
 
-    /// When a session was last seen, where the cache knows it better than the store.
+    /// When a session was last seen, where memory knows it better than the store.
     pub fn last_seen(&self, id: &SessionId, stored: Time) -> Time {
         let state = self.state.read();
-        state.sessions.get(id).map_or(stored, |live| live.last_seen().max(stored))
+        let held = state.sessions.get(id).map_or(stored, |live| live.last_seen());
+        let waiting = self.seen_queue.lock().get(id).copied().unwrap_or(stored);
+        stored.max(held).max(waiting)
     }
 
     fn slot(&self, key: &impl Hash) -> usize {
