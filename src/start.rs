@@ -22,6 +22,10 @@ use std::sync::Arc;
 const VERIFIED_TOKENS: usize = 50_000;
 /// How many batches may wait for the writer.
 const QUEUE_LENGTH: usize = 4096;
+/// Set, it takes the flush out, so that the crash test can show what it would find. No release build reads it.
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub const WITHOUT_SYNC: &str = "UNSYNCED_HALLPASS";
 
 /// Why the appliance does not start. Every text names what and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +104,8 @@ fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError
         cache_bytes: u64::from(config.store.cache_mb) << 20,
         queue_length: QUEUE_LENGTH,
         initialise: may_begin.then(|| entropy.bytes()),
+        #[cfg(debug_assertions)]
+        sync: std::env::var_os(WITHOUT_SYNC).is_none(),
         ..Options::new(&config.data_dir)
     };
     let store = Store::open(options, config.store.session_cache as usize)?;
