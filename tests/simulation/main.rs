@@ -1,0 +1,47 @@
+//! Random operations on the real verbs over a real store, compared after every step with a small reference of who
+//! may act. A run is its seed: `HALLPASS_SIM_SEED=… HALLPASS_SIM_STEPS=… cargo test --test simulation chance` makes
+//! one again, longer if wanted.
+
+mod acts;
+mod acts_of_admins;
+mod compare;
+mod dice;
+mod sim;
+mod world;
+
+use sim::Sim;
+
+/// Steps of each run in an ordinary `cargo test`.
+const STEPS: usize = 250;
+
+fn steps() -> usize {
+    match std::env::var("HALLPASS_SIM_STEPS") {
+        Ok(text) => text.parse().expect("HALLPASS_SIM_STEPS is a number"),
+        Err(_) => STEPS,
+    }
+}
+
+fn run(seed: u64) {
+    Sim::new(seed).run(steps());
+}
+
+#[test]
+fn the_verbs_agree_with_the_reference_from_the_first_seed() {
+    run(1);
+}
+
+#[test]
+fn the_verbs_agree_with_the_reference_from_the_second_seed() {
+    run(2);
+}
+
+/// A new seed every time, printed; or the one that is asked for.
+#[test]
+fn the_verbs_agree_with_the_reference_from_a_seed_of_chance() {
+    let seed = match std::env::var("HALLPASS_SIM_SEED") {
+        Ok(text) => text.parse().expect("HALLPASS_SIM_SEED is a number"),
+        Err(_) => u64::from_be_bytes(hallpass::entropy::Entropy::system().bytes()) >> 16,
+    };
+    println!("seed {seed}");
+    run(seed);
+}
