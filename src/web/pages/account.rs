@@ -66,14 +66,14 @@ struct Row {
     opened: When,
     last_seen: When,
     ends: When,
+    ends_unless_used: bool,
     ended: Option<When>,
     ended_words: Option<&'static str>,
 }
 
 fn row(auth: &Verbs, shown: &Shown, now: Time) -> Row {
     let session = &shown.session;
-    let ends =
-        session.idle_ends_at(shown.last_seen).map_or(session.ends_at, |idle| idle.min(session.ends_at));
+    let idle_end = session.idle_ends_at(shown.last_seen).filter(|idle| *idle < session.ends_at);
     Row {
         id: session.id,
         device: session.device.clone(),
@@ -83,7 +83,8 @@ fn row(auth: &Verbs, shown: &Shown, now: Time) -> Row {
         strategy: session.strategy.as_str(),
         opened: When::new(session.opened_at, now),
         last_seen: When::new(shown.last_seen, now),
-        ends: When::new(ends, now),
+        ends: When::new(idle_end.unwrap_or(session.ends_at), now),
+        ends_unless_used: idle_end.is_some(),
         ended: shown.ended.as_ref().map(|ended| When::new(ended.at, now)),
         ended_words: shown.ended.as_ref().map(|by| ended(by, session.user)),
     }

@@ -171,6 +171,10 @@ async fn act(auth: &Verbs, site: &Shell, visitor: Visitor<'_>, _wire: Confidenti
     visitor.refuse_foreign_form()?;
     let purpose = match purpose(auth, &visitor).await {
         Ok(purpose) => purpose,
+        // To look without a code is fine; to send one's entries without it is not.
+        Err(Refusal::Unauthenticated) if !auth.is_set_up().await? => {
+            return no_code(auth, site, &visitor, Refusal::InvalidCode).await;
+        }
         Err(refusal) => return no_code(auth, site, &visitor, refusal).await,
     };
     let get = |name| fields.get(name).unwrap_or_default();

@@ -24,7 +24,7 @@ fn words(time: Time, now: Time) -> String {
     let far = ms.saturating_abs();
     let distance = match far {
         _ if far < MINUTE_MS => return "just now".into(),
-        _ if far < HOUR_MS => format!("{} min", far / MINUTE_MS),
+        _ if far < 2 * HOUR_MS => format!("{} min", far / MINUTE_MS),
         _ if far < DAY_MS => format!("{} h", far / HOUR_MS),
         _ => return time.to_words(),
     };
@@ -51,6 +51,7 @@ mod tests {
         assert_eq!(case(0), "just now");
         assert_eq!(case(-59_999), "just now");
         assert_eq!(case(-12 * MINUTE_MS), "12 min ago");
+        assert_eq!(case(MINUTE_MS * 89), "in 89 min");
         assert_eq!(case(-HOUR_MS * 23), "23 h ago");
         assert_eq!(case(HOUR_MS * 3 + 1), "in 3 h");
         assert_eq!(case(-DAY_MS), "23 Nov 2026, 05:30 UTC");
