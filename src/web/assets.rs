@@ -27,8 +27,8 @@ struct Public;
 #[include = "admin.html"]
 struct Shells;
 
-const BANNER: &str = "<p class=\"insecure-banner\" role=\"note\">Passwords and cookies cross the network unencrypted: \
-    <code>insecure_http</code> is on.</p>";
+const BANNER: &str = "<aside class=\"insecure-banner\" aria-label=\"Warning\">Passwords and cookies cross the network \
+    unencrypted: <code>insecure_http</code> is on.</aside>";
 
 /// The embedded files as they are sent.
 pub struct Assets {
