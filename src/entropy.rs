@@ -28,6 +28,7 @@ impl Entropy {
     ///
     /// # Panics
     /// When the operating system has no randomness to give: nothing may go on without it.
+    #[allow(clippy::disallowed_methods)] // the one place where it is allowed
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut out = [0; N];
         match &self.0 {

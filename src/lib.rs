@@ -25,6 +25,9 @@
 //!
 //! `ARCHITECTURE.md` has the decisions and walks through five requests.
 
+// What clippy.toml bans, each with its reason. Tests are free of it.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
+
 /// The verbs: sign in, check, refresh, sign out, revoke.
 pub mod auth;
 /// The only place that reads the time.

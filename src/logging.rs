@@ -141,6 +141,7 @@ impl AccessLog {
 }
 
 impl Shared {
+    #[allow(clippy::disallowed_methods)] // on a thread of its own
     fn run(&self, mut out: impl Write) {
         let mut lines = Vec::new();
         loop {

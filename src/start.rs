@@ -108,12 +108,19 @@ fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError
         sync: std::env::var_os(WITHOUT_SYNC).is_none(),
         ..Options::new(&config.data_dir)
     };
-    let store = Store::open(options, config.store.session_cache as usize)?;
+    let other_store = |wanted: &String, found| StartError::OtherStore { wanted: wanted.clone(), found };
+    let store = Store::open(options, config.store.session_cache as usize).map_err(|error| {
+        match (&config.require_store, error) {
+            (Some(wanted), OpenError::Missing(path)) => {
+                other_store(wanted, format!("{} is not there", path.display()))
+            }
+            (_, error) => error.into(),
+        }
+    })?;
     let found = uuid::Uuid::from_bytes(store.engine().store_id()).to_string();
     match &config.require_store {
         Some(wanted) if *wanted != found => {
-            let found = format!("{} holds {found}", config.data_dir.display());
-            Err(StartError::OtherStore { wanted: wanted.clone(), found })
+            Err(other_store(wanted, format!("{} holds {found}", config.data_dir.display())))
         }
         _ => Ok((store, Vault::new(&master))),
     }

@@ -122,7 +122,7 @@ impl Session {
         {
             return by_system(EndedReason::IdleExpired, idle_end);
         }
-        (self.ends_at <= now).then(|| Ended {
+        (self.ends_at <= now).then_some(Ended {
             at: self.ends_at,
             reason: EndedReason::Expired,
             by: Actor::System,
