@@ -9,7 +9,6 @@ mkdir "$work/bin" "$work/home"
 ln -s "$binary" "$work/bin/hallpass"
 cd "$work/home"
 export PATH="$work/bin:$PATH" HALLPASS_PORT=$port
-unset HALLPASS_BIN
 
 {
     echo 'set -euo pipefail'
