@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Installs what the tests need (on Debian; everything else must be there already) and passes them all.
+# Installs what the tests need (on Debian; elsewhere it says what is missing) and passes them all.
+# shellcheck disable=SC2317 # stages are called by name
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # A check that cannot run fails: this script is the one that brings everything along.
-export CI=true HALLPASS_CRASH_ROUNDS=${HALLPASS_CRASH_ROUNDS:-50}
-export HALLPASS_BIN=$PWD/target/debug/hallpass HALLPASS_TEST_PYTHON=$PWD/target/python/bin/python
-unset CARGO_TARGET_DIR "${!HALLPASS_ADMIN_@}"
+export CI=true
+CRASH_ROUNDS=${HALLPASS_CRASH_ROUNDS:-50}
+PYTHON=$PWD/target/python/bin/python
 NODE_MAJOR=20
+# Every appliance that a test starts would read them, and refuse what it does not know.
+unset CARGO_TARGET_DIR "${!HALLPASS_@}"
 
 summary=() failed=0
 # Runs a stage to its end, whatever became of those before. In a subshell of its own, as `set -e` does not hold in an `if`.
@@ -80,11 +83,12 @@ install_libraries() {
         [[ -f $directory/package.json ]] || continue
         (cd "$directory" && patiently npm ci --silent --no-audit --no-fund)
     done
-    [[ -x $HALLPASS_TEST_PYTHON ]] || python3 -m venv target/python
-    patiently "$HALLPASS_TEST_PYTHON" -m pip install -q --disable-pip-version-check -r tests/verifiers/requirements.txt
+    [[ -x $PYTHON ]] || python3 -m venv target/python
+    patiently "$PYTHON" -m pip install -q --disable-pip-version-check -r tests/verifiers/requirements.txt
 }
 
 rust_tests() {
+    export HALLPASS_CRASH_ROUNDS=$CRASH_ROUNDS
     # Both also build target/debug/hallpass, which the stages after this one run.
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --locked --no-fail-fast
@@ -102,6 +106,8 @@ dependencies() {
     cargo deny --offline check --hide-inclusion-graph bans licenses sources
 }
 
+verifiers() { HALLPASS_TEST_PYTHON=$PYTHON node tests/verifiers/run.mjs; }
+
 shell_scripts() { shellcheck -x -P SCRIPTDIR install.sh .ci/run tests/*.sh tests/readme/*.sh; }
 
 export PATH="$PWD/target/cargo-deny/bin:$PWD/target/node/node_modules/.bin:$PATH"
@@ -114,7 +120,7 @@ stage 'Clippy' cargo clippy --locked --all-targets -- -D warnings
 stage 'Dependencies' dependencies
 stage 'Shell scripts' shell_scripts
 stage 'Rust: unit, scenario, race, crash and page tests' rust_tests
-stage 'Verifiers of our tokens' node tests/verifiers/run.mjs
+stage 'Verifiers of our tokens' verifiers
 stage 'The tour of the README' tests/readme/tour.sh
 stage 'HTTPS and proxies' tests/readme/https.sh
 stage 'install.sh' tests/install.sh
