@@ -23,7 +23,7 @@ start_appliance() {
     "$@" >"$work/appliance.log" 2>&1 &
     server=$!
     for _ in {1..300}; do
-        if curl -sf -o /dev/null "http://localhost:$port/readyz"; then return; fi
+        if curl -skf -o /dev/null "${scheme:-http}://localhost:$port/readyz"; then return; fi
         kill -0 "$server" 2>/dev/null || break
         sleep 0.1
     done
