@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Appliance } from './appliance.mjs';
 import { forgeries, read } from './forgeries.mjs';
+import { accepts } from './readme.mjs';
 import { VERIFIERS } from './verifiers.mjs';
 
 const ALGORITHMS = ['ES256', 'EdDSA', 'RS256'];
@@ -56,6 +57,14 @@ await judge('good tokens are accepted', good);
 
 await judge('forged tokens are refused', good.flatMap(({ algorithm, token }) => (
   forgeries(token, keys).map(([name, forged]) => makeCase(name, algorithm, forged, false)))));
+
+for (const language of ['js', 'python']) {
+  const [head, , signature] = appliance.admin.split('.');
+  const forged = [head, good[0].token.split('.')[1], signature].join('.');
+  const right = accepts(language, appliance.origin, appliance.admin) && !accepts(language, appliance.origin, forged);
+  count[right ? 'passed' : 'failed'] += 1;
+  console.log(`${right ? 'ok    ' : 'FAILED'} the README's snippet in ${language}`);
+}
 
 await judge('tokens for others and of others are refused', await forAll(async (algorithm) => [
   makeCase('another app\'s token', algorithm, await tokenOf(`${algorithm.toLowerCase()}-other`), false),

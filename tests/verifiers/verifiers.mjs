@@ -8,6 +8,8 @@ import { expressjwt } from 'express-jwt';
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
 import jwksRsa from 'jwks-rsa';
 
+export const python = process.env.HALLPASS_TEST_PYTHON ?? 'python3';
+
 async function withJose(cases) {
   const keys = createRemoteJWKSet(new URL(cases[0].jwks));
   return Promise.all(cases.map(async ({ token, algorithm, issuer, audience }) => {
@@ -52,7 +54,6 @@ async function withExpressJwt(cases) {
 
 function withPyJwt(cases) {
   const script = fileURLToPath(new URL('verify.py', import.meta.url));
-  const python = process.env.HALLPASS_TEST_PYTHON ?? 'python3';
   return JSON.parse(execFileSync(python, [script], { input: JSON.stringify(cases), stdio: ['pipe', 'pipe', 'inherit'] }));
 }
 
