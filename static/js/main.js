@@ -35,7 +35,7 @@ function chooseTheme(event) {
 /** @param {{ open: boolean, close: () => void }} props */
 function Side({ open, close }) {
   const theme = stored('hallpass-theme') ?? 'system';
-  return html`<div class="side" data-open=${open}>
+  return html`<aside class="side" aria-label="Hallpass" data-open=${open}>
     <a class="brand" href="/admin/sessions"><img src=${FAVICON} alt="" width="24" height="24" />Hallpass</a>
     <nav aria-label="Admin" onClick=${close}>
       ${NAV.map(({ group, href, icon, label }) => html`
@@ -48,12 +48,12 @@ function Side({ open, close }) {
       <a class="side-link" href="/account" aria-label="Your account: ${called(me.value ?? {})}">
         <${Icon} name="account" /><${Said}>${called(me.value ?? {})}<//></a>
       <button type="button" class="side-link" onClick=${signOut}><${Icon} name="leave" />Sign out</button>
-      <select class="input" aria-label="Theme" defaultValue=${theme} onChange=${chooseTheme}>
+      <select class="input" aria-label="Theme" onChange=${chooseTheme}>
         ${[['system', 'System theme'], ['light', 'Light theme'], ['dark', 'Dark theme']].map(([value, text]) => html`
           <option value=${value} selected=${value === theme}>${text}</option>`)}
       </select>
     </div>
-  </div>`;
+  </aside>`;
 }
 
 const FAVICON = new URL('../favicon.svg', import.meta.url).pathname;
@@ -74,11 +74,11 @@ function Shell() {
   return html`
     <a class="button skip-link" href="#main">Skip to the content</a>
     <div class="shell">
-      <div class="top">
+      <header class="top">
         <button type="button" class="icon-button" ref=${opener} aria-label="Menu" aria-expanded=${drawer.value}
           onClick=${() => void (drawer.value = !drawer.value)}><${Icon} name="menu" /></button>
         <a class="brand" href="/admin/sessions"><img src=${FAVICON} alt="" width="24" height="24" />Hallpass</a>
-      </div>
+      </header>
       <${Side} open=${drawer.value} close=${close} />
       ${drawer.value && html`<div class="scrim" onClick=${close} />`}
       <main id="main" tabindex="-1" inert=${drawer.value}><${Page} /></main>

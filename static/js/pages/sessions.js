@@ -24,7 +24,7 @@ const columns = /** @type {Column[]} */ ([
       <${Said}>${session.device}<//></a>
     ${session.current
       ? html`<${Badge} kind="good">This device<//>`
-      : html`<span class="sub">signed in <${When} at=${session.opened_at} /></span>`}` },
+      : html`<span class="sub">since <${When} at=${session.opened_at} /></span>`}` },
   { name: 'network', title: 'Network', cell: session => html`
     <${Said} class="mono">${session.address}<//><${Said} class="sub">${session.network}<//>` },
   { name: 'app', title: 'App', cell: session => html`

@@ -56,7 +56,7 @@ export function Field({ field, errors, now }) {
   }
   const entry = () => {
     if (type === 'select') {
-      return html`<select ...${shared} defaultValue=${value}>${options.map(option => html`
+      return html`<select ...${shared}>${options.map(option => html`
         <option value=${option.value} selected=${option.value === value}>${option.label}</option>`)}</select>`;
     }
     if (type === 'lines' || type === 'area') {
@@ -64,9 +64,11 @@ export function Field({ field, errors, now }) {
       return html`<textarea rows="3" spellcheck=${false} ...${shared} defaultValue=${text ?? ''} />`;
     }
     if (type === 'minutes') {
+      const minutes = now[name] ?? value;
+      const inWords = minutes >= 60 ? lifetime(minutes) : '';
       return html`<div class="with-unit">
         <input class="input" type="number" min="1" step="1" inputmode="numeric" ...${shared} defaultValue=${value ?? ''} />
-        <span class="muted">min${lifetime(now[name] ?? value) && ` = ${lifetime(now[name] ?? value)}`}</span>
+        <span class="muted">min${inWords && ` = ${inWords}`}</span>
       </div>`;
     }
     return html`<input type=${type} autocomplete="off" ...${shared} defaultValue=${value ?? ''} />`;

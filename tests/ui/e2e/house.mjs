@@ -40,8 +40,9 @@ const freePort = () => new Promise((resolve, reject) => {
 });
 
 /** Starts the appliance on a free port with a data directory of its own.
- * @param {{ claimed?: boolean }} [how] `claimed`: the administrator "admin" is there from the start */
-export async function boot({ claimed = true } = {}) {
+ * @param {{ claimed?: boolean, options?: Record<string, string> }} [how] `claimed`: the administrator "admin" is there
+ *   from the start */
+export async function boot({ claimed = true, options = {} } = {}) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hallpass-ui-'));
   const port = await freePort();
   fs.writeFileSync(path.join(dir, 'password'), PASSWORD);
@@ -54,6 +55,7 @@ export async function boot({ claimed = true } = {}) {
     HALLPASS_PASSWORD__ARGON2_MEMORY_KIB: '64',
     HALLPASS_PASSWORD__ARGON2_ITERATIONS: '1',
     HALLPASS_LOG__ACCESS: 'false',
+    ...options,
     ...(claimed && { HALLPASS_ADMIN_EMAIL: 'admin@example.com', HALLPASS_ADMIN_PASSWORD_FILE: path.join(dir, 'password') }),
   };
   const child = spawn(BINARY, ['serve'], { env, cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -125,7 +127,7 @@ export async function visitor(browser, origin, options = {}) {
   const context = await browser.newContext({
     baseURL: origin, viewport: { width: 1280, height: 860 }, colorScheme: 'light', locale: 'en-GB', timezoneId: 'UTC', ...options,
   });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const faults = watch(context, page, origin);
   return {
@@ -141,6 +143,10 @@ export async function visitor(browser, origin, options = {}) {
 /** @param {import('playwright-core').BrowserContext} context @param {import('playwright-core').Page} page @param {string} origin */
 function watch(context, page, origin) {
   const faults = /** @type {string[]} */ ([]);
+  page.on('dialog', dialog => {
+    faults.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
   page.on('pageerror', error => faults.push(`page error: ${error.stack ?? error}`));
   page.on('console', message => {
     // The browser reports every refused call as an error; what a refusal leads to, the suites themselves assert.
@@ -203,3 +209,32 @@ export async function presentable(page, where) {
   assert(wanted <= given, `${where}: ${wanted} pixels wide on a screen of ${given}`);
   await page.setViewportSize(size);
 }
+
+/** An appliance for one suite, ended with it.
+ * @param {Parameters<typeof boot>[0]} how @param {(house: Awaited<ReturnType<typeof boot>>) => Promise<void>} suite */
+export async function inHouse(how, suite) {
+  const house = await boot(how);
+  try {
+    await suite(house);
+  } finally {
+    house.end();
+  }
+}
+
+/** What the dialog on top of the page asks.
+ * @param {import('playwright-core').Page} page */
+export const question = page => page.locator('dialog[open]').last();
+
+/** Waits until a toast says this.
+ * @param {import('playwright-core').Page} page @param {string | RegExp} text */
+export const said = (page, text) => page.locator('.toast').filter({ hasText: text }).first().waitFor();
+
+/** Waits until the list has this many rows.
+ * @param {import('playwright-core').Page} page @param {number} n */
+export const rows = (page, n) => page.waitForFunction(
+  n => !document.querySelector('.skeleton-row') && document.querySelectorAll('tbody tr[data-id]').length === n, n);
+
+/** Where the focus is: the text or label of that element.
+ * @param {import('playwright-core').Page} page */
+export const focused = page => page.evaluate(() =>
+  document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '');

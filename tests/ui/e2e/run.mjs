@@ -1,0 +1,17 @@
+/** The browser suites: `node tests/ui/e2e/run.mjs [suite…]`. HALLPASS_BIN names the binary, CHROMIUM the browser. */
+import test from 'node:test';
+import { apps } from './apps.mjs';
+import { blacklist } from './blacklist.mjs';
+import { frame } from './frame.mjs';
+import { hosted } from './hosted.mjs';
+import { startBrowser } from './house.mjs';
+import { sessions } from './sessions.mjs';
+import { stepUp } from './step-up.mjs';
+import { users } from './users.mjs';
+
+const wanted = process.argv.slice(2);
+const browser = await startBrowser();
+test.after(() => browser.close());
+for (const suite of [stepUp, frame, sessions, users, blacklist, apps, hosted]) {
+  if (!wanted.length || wanted.includes(suite.name)) test(suite.name, t => suite(t, browser));
+}
