@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { enter, inHouse, presentable, question, rows, said, signIn, visitor } from './house.mjs';
+import { enter, inHouse, presentable, question, rows, said, signIn, steps, visitor } from './house.mjs';
 import { seed } from './seed.mjs';
 
 /** @param {import('node:test').TestContext} t @param {import('playwright-core').Browser} browser */
 export const blacklist = (t, browser) => inHouse({}, async ({ origin }) => {
+  const step = steps(t);
   const admin = await seed(origin);
   const { page, leave } = await visitor(browser, origin);
   await enter(page, '/admin/blacklist');
@@ -19,14 +20,14 @@ export const blacklist = (t, browser) => inHouse({}, async ({ origin }) => {
     await press('Blacklist');
   };
 
-  await t.test('what is no token of ours is refused at its field', async () => {
+  await step('what is no token of ours is refused at its field', async () => {
     await add('token', 'Token', 'eyJhbGciOiJub25lIn0.e30.', '');
     await question(page).getByText('This is no token that was issued here.').waitFor();
     await presentable(page, 'not ours');
     await press('Cancel');
   });
 
-  await t.test('a pasted token is refused from now on, and only its identifier is kept', async () => {
+  await step('a pasted token is refused from now on, and only its identifier is kept', async () => {
     const caller = await signIn(origin, { login: 'ada', app: 'metrics' });
     assert.equal((await caller.call('GET', '/auth/session')).status, 200);
     await press('Add entry');
@@ -49,7 +50,7 @@ export const blacklist = (t, browser) => inHouse({}, async ({ origin }) => {
     assert.equal((await caller.call('GET', '/auth/session')).status, 200);
   });
 
-  await t.test('a user by login, a session and a token by id; only the token entry can be removed', async () => {
+  await step('a user by login, a session and a token by id; only the token entry can be removed', async () => {
     const { items: [session] } = await admin.must('GET', '/admin/sessions?user=grace');
     await add('sid', 'sid', session.id, 'Left open');
     await said(page, 'Session blacklisted.');
@@ -70,7 +71,7 @@ export const blacklist = (t, browser) => inHouse({}, async ({ origin }) => {
     await page.getByRole('heading', { name: 'Alan Turing' }).waitFor();
   });
 
-  await t.test('a long list goes on', async () => {
+  await step('a long list goes on', async () => {
     for (let i = 0; i < 60; i++) await admin.must('POST', '/admin/blacklist', { jti: crypto.randomUUID(), reason: `number ${i}` });
     await page.goto('/admin/blacklist?kind=token');
     await rows(page, 50);
@@ -81,7 +82,7 @@ export const blacklist = (t, browser) => inHouse({}, async ({ origin }) => {
     assert.equal(new Set(shown).size, 61);
   });
 
-  await t.test('a blacklisted key signs and proves nothing any more, and there is a new one', async () => {
+  await step('a blacklisted key signs and proves nothing any more, and there is a new one', async () => {
     const before = await signIn(origin, { login: 'ada', app: 'reports' });
     const { items: [key] } = await admin.must('GET', '/admin/keys');
     await page.goto('/admin/blacklist');

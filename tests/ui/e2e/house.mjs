@@ -221,6 +221,17 @@ export async function inHouse(how, suite) {
   }
 }
 
+/** Tests that build on one another: the first that fails ends the suite.
+ * @param {import('node:test').TestContext} t */
+export const steps = t => async (/** @type {string} */ name, /** @type {() => Promise<void>} */ run) => {
+  let failed = false;
+  await t.test(name, () => run().catch(error => {
+    failed = true;
+    throw error;
+  }));
+  assert(!failed, `not gone on with: ${name}`);
+};
+
 /** What the dialog on top of the page asks.
  * @param {import('playwright-core').Page} page */
 export const question = page => page.locator('dialog[open]').last();

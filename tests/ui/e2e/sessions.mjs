@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
-import { AGENTS, enter, focused, inHouse, presentable, question, rows, said, signIn, visitor } from './house.mjs';
+import { AGENTS, enter, focused, inHouse, presentable, question, rows, said, signIn, steps, visitor } from './house.mjs';
 import { seed } from './seed.mjs';
 
 /** @param {import('node:test').TestContext} t @param {import('playwright-core').Browser} browser */
 export const sessions = (t, browser) => inHouse({}, async ({ origin }) => {
+  const step = steps(t);
   const admin = await seed(origin);
   const { context, page, leave } = await visitor(browser, origin, { userAgent: AGENTS.firefox });
   await enter(page, '/admin/sessions');
   const box = (/** @type {string | RegExp} */ name) => page.getByRole('checkbox', { name });
 
-  await t.test('the session in use is marked and cannot be chosen or revoked', async () => {
+  await step('the session in use is marked and cannot be chosen or revoked', async () => {
     await rows(page, 10);
     const own = page.locator('tbody tr').filter({ hasText: 'This device' });
     assert.equal(await own.count(), 1);
@@ -20,7 +21,7 @@ export const sessions = (t, browser) => inHouse({}, async ({ origin }) => {
     await page.getByRole('button', { name: 'Clear' }).click();
   });
 
-  await t.test('filters narrow the list and live in the address', async () => {
+  await step('filters narrow the list and live in the address', async () => {
     await page.getByRole('combobox', { name: 'App' }).selectOption('shop');
     await rows(page, 3);
     await page.getByRole('searchbox', { name: /User/ }).or(page.getByRole('combobox', { name: /User/ })).fill('ADA@example.com');
@@ -41,7 +42,7 @@ export const sessions = (t, browser) => inHouse({}, async ({ origin }) => {
     await rows(page, 10);
   });
 
-  await t.test('a question can be left by Cancel, Esc and a click beside it, and nothing has happened', async () => {
+  await step('a question can be left by Cancel, Esc and a click beside it, and nothing has happened', async () => {
     await box(/Select Grace/).check();
     await box(/Select Edsger/).check();
     const ask = () => page.getByRole('button', { name: 'Revoke…' }).click();
@@ -65,7 +66,7 @@ export const sessions = (t, browser) => inHouse({}, async ({ origin }) => {
     await presentable(page, 'with a selection');
   });
 
-  await t.test('chosen sessions end together, for the reason that was given', async () => {
+  await step('chosen sessions end together, for the reason that was given', async () => {
     await page.getByRole('button', { name: 'Revoke…' }).click();
     await question(page).getByLabel('Reason').fill('Lost in a train');
     await page.getByRole('button', { name: 'Revoke 2 sessions' }).click();
@@ -85,7 +86,7 @@ export const sessions = (t, browser) => inHouse({}, async ({ origin }) => {
     await rows(page, 8);
   });
 
-  await t.test('the whole of it goes by keyboard', async () => {
+  await step('the whole of it goes by keyboard', async () => {
     await page.locator('h1').focus();
     for (const key of ['j', 'j', 'x', 'j', 'j', 'X']) await page.keyboard.press(key);
     assert.equal(await page.locator('tbody tr.chosen').count(), 3);
@@ -103,7 +104,7 @@ export const sessions = (t, browser) => inHouse({}, async ({ origin }) => {
     await page.getByRole('button', { name: 'Clear' }).click();
   });
 
-  await t.test('one session has its page, and ends from there', async () => {
+  await step('one session has its page, and ends from there', async () => {
     await page.getByRole('row').filter({ hasText: 'iOS' }).getByRole('link', { name: /Safari/ }).click();
     await page.getByRole('heading', { name: /Safari/ }).waitFor();
     await page.getByRole('button', { name: 'Copy session id' }).click();
@@ -115,7 +116,7 @@ export const sessions = (t, browser) => inHouse({}, async ({ origin }) => {
     assert.equal(await page.getByRole('button', { name: 'Revoke…' }).count(), 0);
   });
 
-  await t.test('all that match end, also those not shown, and never the session in use', async () => {
+  await step('all that match end, also those not shown, and never the session in use', async () => {
     for (let i = 0; i < 60; i++) await signIn(origin, { login: 'alan', app: 'wiki', from: '192.0.2.200' });
     await page.goto('/admin/sessions?app=wiki');
     await rows(page, 50);

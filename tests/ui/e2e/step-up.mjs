@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
-import { enter, inHouse, PASSWORD, presentable, question, rows, said, visitor } from './house.mjs';
+import { enter, inHouse, PASSWORD, presentable, question, rows, said, steps, visitor } from './house.mjs';
 
 /** How long a proof of the password counts in this suite: the shortest that may be set. */
 const STEP_UP_MINUTES = 1;
 
 /** @param {import('node:test').TestContext} t @param {import('playwright-core').Browser} browser */
 export const stepUp = (t, browser) => inHouse({ options: { HALLPASS_SESSION__STEP_UP_MINUTES: String(STEP_UP_MINUTES) } }, async ({ origin }) => {
+  const step = steps(t);
   const { page, context, leave } = await visitor(browser, origin);
   await enter(page, '/admin/users');
   await rows(page, 1);
@@ -17,7 +18,7 @@ export const stepUp = (t, browser) => inHouse({ options: { HALLPASS_SESSION__STE
     await question(page).getByRole('button', { name: 'Create user' }).click();
   };
 
-  await t.test('a fresh sign-in is proof enough', async () => {
+  await step('a fresh sign-in is proof enough', async () => {
     await create('first');
     await said(page, 'User first created.');
     await page.goto('/admin/users');
@@ -26,7 +27,7 @@ export const stepUp = (t, browser) => inHouse({ options: { HALLPASS_SESSION__STE
 
   await wait(Math.max(0, since + STEP_UP_MINUTES * 60_000 + 1500 - Date.now()));
 
-  await t.test('later the password is asked for; without it nothing happens', async () => {
+  await step('later the password is asked for; without it nothing happens', async () => {
     await create('second');
     await question(page).getByText('Confirm it is you').waitFor();
     await presentable(page, 'step-up');
@@ -39,7 +40,7 @@ export const stepUp = (t, browser) => inHouse({ options: { HALLPASS_SESSION__STE
     await question(page).getByText('That is not your password.').waitFor();
   });
 
-  await t.test('with it the act goes on by itself, once, and the session has a new cookie', async () => {
+  await step('with it the act goes on by itself, once, and the session has a new cookie', async () => {
     const value = async () => (await context.cookies()).find(cookie => cookie.name.endsWith('hp-hallpass'))?.value;
     const before = await value();
     let created = 0;

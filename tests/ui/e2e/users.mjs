@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
-import { enter, focused, inHouse, PASSWORD, presentable, question, rows, said, signIn, visitor } from './house.mjs';
+import { enter, focused, inHouse, PASSWORD, presentable, question, rows, said, signIn, steps, visitor } from './house.mjs';
 import { seed } from './seed.mjs';
 
 /** @param {import('node:test').TestContext} t @param {import('playwright-core').Browser} browser */
 export const users = (t, browser) => inHouse({}, async ({ origin }) => {
+  const step = steps(t);
   const admin = await seed(origin);
   const { page, leave } = await visitor(browser, origin);
   await enter(page, '/admin/users');
   await rows(page, 6);
   const press = (/** @type {string | RegExp} */ name) => page.getByRole('button', { name, exact: typeof name === 'string' }).click();
-  const field = (/** @type {string} */ name) => question(page).getByLabel(name);
+  const field = (/** @type {string} */ name) => question(page).getByLabel(name, { exact: true });
   const gone = () => question(page).waitFor({ state: 'detached' });
   const find = async (/** @type {string} */ login) =>
     (await admin.must('GET', `/admin/users?q=${login}`)).items.find((/** @type {any} */ user) => user.login === login);
 
-  await t.test('people are found by the beginning of a word, by role and by state', async () => {
+  await step('people are found by the beginning of a word, by role and by state', async () => {
     await page.getByRole('searchbox').fill('lov');
     await rows(page, 1);
     assert.equal(new URL(page.url()).search, '?q=lov');
@@ -26,7 +27,7 @@ export const users = (t, browser) => inHouse({}, async ({ origin }) => {
     await rows(page, 6);
   });
 
-  await t.test('a new user is refused at the field that is wrong, then made', async () => {
+  await step('a new user is refused at the field that is wrong, then made', async () => {
     await press('Create user');
     await field('Login').fill('kat@erine');
     await field('Name').fill('Katherine Johnson');
@@ -49,11 +50,11 @@ export const users = (t, browser) => inHouse({}, async ({ origin }) => {
     await signIn(origin, { login: 'katherine', app: 'shop' });
   });
 
-  await t.test('a user is changed; a new role is announced as what it is', async () => {
+  await step('a user is changed; a new role is announced as what it is', async () => {
     await press('Edit');
     await field('Name').fill('Katherine G. Johnson');
     await field('E-mail').fill('katherine@example.com');
-    await field('The e-mail is confirmed').check();
+    await field('The e-mail is confirmed: it is a sign-in name').check();
     await field('Role').selectOption('admin');
     await question(page).getByText('A new role ends every session').waitFor();
     await press('Save changes');
@@ -70,7 +71,7 @@ export const users = (t, browser) => inHouse({}, async ({ origin }) => {
     await gone();
   });
 
-  await t.test('a password is set, and everything of the user ends', async () => {
+  await step('a password is set, and everything of the user ends', async () => {
     const before = await signIn(origin, { login: 'katherine', app: 'wiki' });
     await press('Set password');
     await field('New password').fill('password1234');
@@ -83,7 +84,7 @@ export const users = (t, browser) => inHouse({}, async ({ origin }) => {
     await signIn(origin, { login: 'katherine', password: 'brick-lantern-73', app: 'wiki' });
   });
 
-  await t.test('signing out everywhere says how many, and ends them', async () => {
+  await step('signing out everywhere says how many, and ends them', async () => {
     const session = await signIn(origin, { login: 'katherine', password: 'brick-lantern-73', app: 'reports' });
     await page.reload();
     await rows(page, 2);
@@ -98,7 +99,7 @@ export const users = (t, browser) => inHouse({}, async ({ origin }) => {
     await page.getByText('Revoked by admin').first().waitFor();
   });
 
-  await t.test('who is disabled or cut off cannot sign in until enabled again', async () => {
+  await step('who is disabled or cut off cannot sign in until enabled again', async () => {
     for (const [name, action] of [['Disable…', 'Disable user'], ['Cut off…', 'Cut off']]) {
       await press(name);
       assert.equal(await focused(page), 'Cancel');
@@ -113,7 +114,7 @@ export const users = (t, browser) => inHouse({}, async ({ origin }) => {
     }
   });
 
-  await t.test('a user is deleted only when the login was typed', async () => {
+  await step('a user is deleted only when the login was typed', async () => {
     await press('Delete…');
     const remove = page.getByRole('button', { name: 'Delete user' });
     assert(await remove.isDisabled());
@@ -127,7 +128,7 @@ export const users = (t, browser) => inHouse({}, async ({ origin }) => {
     assert.equal(await find('katherine'), undefined);
   });
 
-  await t.test('the last administrator stays, and the dialog says why', async () => {
+  await step('the last administrator stays, and the dialog says why', async () => {
     const grace = await find('grace');
     await admin.must('PATCH', `/admin/users/${grace.id}`, { role: 'user' });
     await page.goto(`/admin/users/${(await find('admin')).id}`);
