@@ -100,7 +100,10 @@ fn find<'r>(request: &'r Request<'_>, auth: &Auth) -> Result<(&'r str, Option<Ap
         (None, _) => {}
     }
     let mut cookies = CookieStyle::of(request).apps(request);
-    let meant = match request.query_value::<&str>("app").and_then(Result::ok) {
+    // Elsewhere `app` means something else: in the list of sessions it is a filter.
+    let names_app = request.uri().path().as_str() == "/api/v1/auth/session";
+    let named = request.query_value::<&str>("app").filter(|_| names_app);
+    let meant = match named.and_then(Result::ok) {
         Some(named) => cookies.iter().position(|(app, _)| app.as_str() == named),
         None => meant_cookie(request, auth, &cookies),
     };
