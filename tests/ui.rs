@@ -33,7 +33,8 @@ fn browser() -> String {
 
 fn missing(needs_browser: bool) -> Option<String> {
     let runs = |program: &str| {
-        let quiet = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let quiet =
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         quiet.is_ok_and(|status| status.success())
     };
     if !runs("node") {

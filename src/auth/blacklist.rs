@@ -7,9 +7,13 @@ use crate::auth::sessions::put_entry;
 use crate::auth::vault::Digestible;
 use crate::model::blacklist::{BlacklistEntry, REASON_LENGTH_MAX, Target};
 use crate::model::session::{Credential, EndedReason};
-use crate::model::{Digest, RefreshToken, SessionId, SessionToken, TokenId, UserId};
+use crate::model::{Digest, RefreshToken, SessionId, SessionToken, Time, TokenId, UserId};
 use crate::store::{Batch, Outcome, Row};
+use std::cmp::Reverse;
 use std::sync::Arc;
+
+/// Where an entry stands in the list: the newest first.
+pub type Place = (Reverse<Time>, Target);
 
 /// What an administrator wants to strike.
 pub enum Strike {
@@ -22,13 +26,28 @@ pub enum Strike {
 }
 
 impl Auth {
-    /// All entries, newest first.
-    pub fn list_blacklist(&self, _by: &Admin) -> Vec<Arc<Row<BlacklistEntry>>> {
+    /// Entries of a kind or of all, newest first, from after `cursor`.
+    pub fn list_blacklist(
+        &self,
+        _by: &Admin,
+        kind: Option<&str>,
+        cursor: Option<Place>,
+        limit: usize,
+    ) -> (Vec<Arc<Row<BlacklistEntry>>>, Option<Place>) {
         let now = self.clock.now();
+        let place = |entry: &BlacklistEntry| (Reverse(entry.at), entry.target);
+        let shown = |entry: &BlacklistEntry| {
+            now < entry.until
+                && kind.is_none_or(|kind| entry.target.kind() == kind)
+                && cursor.is_none_or(|cursor| cursor < place(entry))
+        };
         let mut entries: Vec<_> =
-            self.store.view().blacklist().filter(|entry| now < entry.value.until).cloned().collect();
-        entries.sort_by_key(|entry| (std::cmp::Reverse(entry.value.at), entry.value.target));
-        entries
+            self.store.view().blacklist().filter(|entry| shown(&entry.value)).cloned().collect();
+        entries.sort_by_key(|entry| place(&entry.value));
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().filter(|_| more).map(|last| place(&last.value));
+        (entries, next)
     }
 
     /// Strikes. Answers the entry that now stands in the list.

@@ -102,6 +102,7 @@ export const users = (t, browser) => inHouse({}, async ({ origin }) => {
   await step('who is disabled or cut off cannot sign in until enabled again', async () => {
     for (const [name, action] of [['Disable…', 'Disable user'], ['Cut off…', 'Cut off']]) {
       await press(name);
+      await question(page).waitFor();
       assert.equal(await focused(page), 'Cancel');
       await press(action);
       await gone();
