@@ -91,6 +91,13 @@ pub async fn start(config: &Config, sources: Sources) -> Result<Arc<Auth>, Start
     Ok(auth)
 }
 
+/// Not an option: nothing that is promised would be true without it.
+#[cfg(debug_assertions)]
+#[allow(clippy::disallowed_methods)]
+fn syncs() -> bool {
+    std::env::var_os(WITHOUT_SYNC).is_none()
+}
+
 fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError> {
     keyfile::prepare_directory(&config.data_dir)?;
     let master = match (&config.master_key, &config.master_key_file) {
@@ -105,7 +112,7 @@ fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError
         queue_length: QUEUE_LENGTH,
         initialise: may_begin.then(|| entropy.bytes()),
         #[cfg(debug_assertions)]
-        sync: std::env::var_os(WITHOUT_SYNC).is_none(),
+        sync: syncs(),
         ..Options::new(&config.data_dir)
     };
     let other_store = |wanted: &String, found| StartError::OtherStore { wanted: wanted.clone(), found };

@@ -249,7 +249,7 @@ impl Ledger {
                     };
                     match hold.spent.take() {
                         // One of two goes on; of the other the used-up token is shown, which ends it.
-                        Some(spent) if self.dice % 2 == 0 => {
+                        Some(spent) if self.dice.is_multiple_of(2) => {
                             if refresh(&spent).is_ok() {
                                 lost.push("a used-up refresh token gives a new pair".into());
                             }
