@@ -28,31 +28,22 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Who is signed in to the appliance; everybody else is sent to sign in.
-async fn member(auth: &Verbs, visitor: &Visitor<'_>, back_to: &str) -> Result<Result<Member, Page>, Failed> {
-    Ok(match visitor.signed_in(auth, &appliance()).await? {
+async fn member(auth: &Verbs, visitor: &Visitor<'_>, back_to: &str) -> Result<Member, Failed> {
+    match visitor.signed_in(auth, &appliance()).await? {
         Some(somebody) => Ok(auth.member(somebody)?),
-        None => Err(Page::see_other(format!("/login?return_to={back_to}"))),
-    })
+        None => {
+            let sign_in = Page::see_other(format!("/login?return_to={back_to}"));
+            Err(Failed::Elsewhere(Box::new(sign_in)))
+        }
+    }
 }
 
 /// The same for forms, which must also be this session's own.
-async fn sender(auth: &Verbs, visitor: &Visitor<'_>, fields: &Form) -> Result<Result<Member, Page>, Failed> {
+async fn sender(auth: &Verbs, visitor: &Visitor<'_>, fields: &Form) -> Result<Member, Failed> {
     visitor.refuse_foreign_form()?;
     let member = member(auth, visitor, "/account").await?;
-    if let Ok(member) = &member {
-        visitor.refuse_forged(auth, fields, member.signed_in())?;
-    }
+    visitor.refuse_forged(auth, fields, member.signed_in())?;
     Ok(member)
-}
-
-/// Goes on with a member, or sends the visitor to sign in.
-macro_rules! or_sign_in {
-    ($found:expr) => {
-        match $found {
-            Ok(member) => member,
-            Err(page) => return Ok(page),
-        }
-    };
 }
 
 #[derive(Serialize)]
@@ -111,7 +102,7 @@ async fn show(
     after: Option<&str>,
     done: Option<&str>,
 ) -> Answer {
-    let member = or_sign_in!(member(auth, &visitor, "/account").await?);
+    let member = member(auth, &visitor, "/account").await?;
     account(auth, site, &member, after, Ok(done)).await
 }
 
@@ -169,7 +160,7 @@ async fn history(
     _wire: Confidential,
     after: Option<&str>,
 ) -> Answer {
-    let member = or_sign_in!(member(auth, &visitor, "/account/ended").await?);
+    let member = member(auth, &visitor, "/account/ended").await?;
     let found = sessions(auth, &member, ShownState::Ended, after).await?;
     let now = auth.now();
     Page::render(
@@ -193,7 +184,7 @@ async fn change_name(
     _wire: Confidential,
     fields: Form,
 ) -> Answer {
-    let member = or_sign_in!(sender(auth, &visitor, &fields).await?);
+    let member = sender(auth, &visitor, &fields).await?;
     let name = fields.get("name").unwrap_or_default().to_owned();
     match auth.update_own(&member, Some(name), None).await {
         Ok(_) => Ok(Page::see_other("/account?done=name")),
@@ -209,7 +200,7 @@ async fn change_password(
     _wire: Confidential,
     fields: Form,
 ) -> Answer {
-    let member = or_sign_in!(sender(auth, &visitor, &fields).await?);
+    let member = sender(auth, &visitor, &fields).await?;
     match new_own_password(auth, &visitor, &member, &fields).await {
         Ok(issued) => Ok(went_on(&visitor, &member, &issued, "password")),
         Err(problem) => account(auth, site, &member, None, Err(problem)).await,
@@ -252,14 +243,14 @@ async fn end_session(
     session: &str,
     fields: Form,
 ) -> Answer {
-    let member = or_sign_in!(sender(auth, &visitor, &fields).await?);
+    let member = sender(auth, &visitor, &fields).await?;
     auth.end_own_session(&member, &id(session)?).await?;
     Ok(Page::see_other("/account?done=session"))
 }
 
 #[post("/account/sessions/end-others", data = "<fields>")]
 async fn end_others(auth: &Verbs, visitor: Visitor<'_>, _wire: Confidential, fields: Form) -> Answer {
-    let member = or_sign_in!(sender(auth, &visitor, &fields).await?);
+    let member = sender(auth, &visitor, &fields).await?;
     let issued = auth.logout(member.signed_in(), Scope::Others).await?;
     let issued = issued.ok_or_else(|| Problem::from(Refusal::Fault("nothing was re-opened".into())))?;
     Ok(went_on(&visitor, &member, &issued, "others"))

@@ -23,7 +23,7 @@ impl Page {
     pub fn render(site: &Site, name: &str, context: impl Serialize) -> std::result::Result<Self, Failed> {
         let html = site.templates.render(name, context).map_err(|error| {
             tracing::error!(%error, name, "a page does not render");
-            Failed(Problem::of_status(Status::InternalServerError))
+            Failed::Refused(Problem::of_status(Status::InternalServerError))
         })?;
         Ok(Self { status: Status::Ok, html, headers: Vec::new(), problem: None })
     }
@@ -70,23 +70,31 @@ impl<'r> Responder<'r, 'static> for Page {
     }
 }
 
-/// A refusal that no form can show: the error page.
-pub struct Failed(pub Problem);
+/// Why the page that was asked for is not the answer.
+pub enum Failed {
+    /// A refusal that no form can show: the error page.
+    Refused(Problem),
+    /// Somewhere else comes first: a sign-in.
+    Elsewhere(Box<Page>),
+}
 
 impl From<Problem> for Failed {
     fn from(problem: Problem) -> Self {
-        Self(problem)
+        Self::Refused(problem)
     }
 }
 
 impl From<Refusal> for Failed {
     fn from(refusal: Refusal) -> Self {
-        Self(refusal.into())
+        Self::Refused(refusal.into())
     }
 }
 
 impl<'r> Responder<'r, 'static> for Failed {
     fn respond_to(self, request: &'r Request<'_>) -> Result<'static> {
-        Ok(catcher::page(&self.0, request))
+        match self {
+            Self::Refused(problem) => Ok(catcher::page(&problem, request)),
+            Self::Elsewhere(page) => page.respond_to(request),
+        }
     }
 }

@@ -40,7 +40,7 @@ pub fn said(problem: &Problem) -> Result<Said, Failed> {
         }
         "name_taken" => problem.detail.to_string(),
         "validation_failed" => return Ok(Said { notice: None, errors: fields(problem) }),
-        _ => return Err(Failed(problem.clone())),
+        _ => return Err(problem.clone().into()),
     };
     Ok(Said { notice: Some(notice), errors: BTreeMap::new() })
 }
