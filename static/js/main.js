@@ -126,7 +126,9 @@ const NotForYou = () => html`<main class="alone">
 const root = /** @type {HTMLElement} */ (document.getElementById('app'));
 start();
 // Whatever was not foreseen is said, not swallowed.
-addEventListener('unhandledrejection', () => toast('Something went wrong on this page. Reload it and try again.'));
+for (const event of ['error', 'unhandledrejection']) {
+  addEventListener(event, () => toast('Something went wrong on this page. Reload it and try again.'));
+}
 askPasswordBy(async () => (await import('./ui/form.js')).askPassword());
 try {
   await learnWho();

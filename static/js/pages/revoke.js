@@ -37,7 +37,9 @@ export async function revoke(sessions, done) {
     title,
     points: consequences(new Set(sessions.map(session => session.strategy)), await apps(),
       new Set(sessions.map(session => session.app))),
-    fields: [{ name: 'reason', label: 'Reason', hint: 'Optional. It stands in the blacklist.', maxlength: 200 }],
+    // Only what bears tokens has an entry in the blacklist that a reason could stand in.
+    fields: [{ name: 'reason', label: 'Reason', hint: 'Optional. It stands in the blacklist.', maxlength: 200,
+      unless: sessions.every(session => session.strategy === 'session') }],
     danger: true,
     action: `Revoke ${sessions.length === 1 ? 'session' : count(sessions.length, 'session')}`,
     run: ({ reason }) => call('POST', '/admin/sessions/revoke', { ids: sessions.map(session => session.id), reason }),

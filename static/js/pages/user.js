@@ -50,7 +50,7 @@ const actions = {
         { icon: 'info', text: html`To let them choose one themselves, run
           <code>hallpass user reset-password ${user.login}</code> on the server and hand them the link.` }],
       fields: [{ name: 'new_password', label: 'New password', type: 'password', autocomplete: 'new-password',
-        hint: 'At least 12 characters.', required: true }],
+        hint: 'A few unrelated words make a good one.', required: true }],
       action: 'Set password',
       run: values => call('PUT', `/admin/users/${user.id}/password`, values),
     });

@@ -50,7 +50,7 @@ async function create() {
     fields: [
       ...userFields(),
       { name: 'password', label: 'Password', type: 'password', autocomplete: 'new-password',
-        hint: 'At least 12 characters. Without one they cannot sign in until a password is set.' },
+        hint: 'A few unrelated words make a good one. Without any they cannot sign in until one is set.' },
     ],
     action: 'Create user',
     run: ({ email, password, ...rest }) =>

@@ -92,6 +92,13 @@ export function Table({ list, columns, label, choice, name, empty, act, open }) 
   const { items, refusal, loading, next } = list;
   const rows = items.value ?? [];
 
+  // A row that goes takes the focus along: it goes on from the page's heading, not from the top of the document.
+  const had = useRef(false);
+  useEffect(() => {
+    if (had.current && items.value && document.activeElement === document.body) document.querySelector('h1')?.focus();
+    had.current = items.value !== null;
+  }, [items.value]);
+
   const here = () => /** @type {HTMLElement | null | undefined} */ (
     document.activeElement?.closest('tr') ?? null);
   const row = () => (body.current?.contains(here() ?? null) ? rows.find(row => row.id === here()?.dataset.id) : undefined);

@@ -92,7 +92,7 @@ export async function hosted(t, browser) {
     await t.test('without JavaScript one signs in, sees and ends sessions, and signs out', async () => {
       const { page, leave } = await visitor(browser, origin, { javaScriptEnabled: false });
       await page.goto('/admin');
-      await page.getByText('The admin pages need JavaScript').waitFor();
+      await page.locator('noscript p').waitFor();
       await page.goto('/login');
       await fillIn(page, 'ada', PASSWORD);
       await page.waitForURL('**/account');

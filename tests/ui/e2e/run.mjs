@@ -12,6 +12,9 @@ import { users } from './users.mjs';
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
 test.after(() => browser.close());
-for (const suite of [stepUp, frame, sessions, users, blacklist, apps, hosted]) {
-  if (!wanted.length || wanted.includes(suite.name)) test(suite.name, t => suite(t, browser));
-}
+const suites = [stepUp, frame, sessions, users, blacklist, apps, hosted];
+const chosen = suites.filter(suite => !wanted.length || wanted.includes(suite.name));
+// Two at a time: one of them mostly waits for a minute to pass.
+test('the pages', { concurrency: 2 }, async t => {
+  await Promise.all(chosen.map(suite => t.test(suite.name, t => suite(t, browser))));
+});
