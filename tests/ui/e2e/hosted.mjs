@@ -96,7 +96,7 @@ export async function hosted(t, browser) {
       await page.goto('/login');
       await fillIn(page, 'ada', PASSWORD);
       await page.waitForURL('**/account');
-      await page.getByText('This device').waitFor();
+      await page.getByText('This device', { exact: true }).waitFor();
       const before = (await admin.must('GET', '/admin/sessions?user=ada')).items.length;
       await page.locator('form[action*="/sessions/"] button').first().click();
       await page.waitForURL('**/account**');
