@@ -6,7 +6,7 @@ use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::sessions::put_entry;
 use crate::auth::vault::Digestible;
 use crate::model::blacklist::{BlacklistEntry, REASON_LENGTH_MAX, Target};
-use crate::model::session::{Credential, EndedReason};
+use crate::model::session::{Credential, EndedReason, Session};
 use crate::model::{Digest, RefreshToken, SessionId, SessionToken, Time, TokenId, UserId};
 use crate::store::{Batch, Outcome, Row};
 use std::cmp::Reverse;
@@ -121,7 +121,9 @@ impl Auth {
         let (target, now) = (Target::Session(id), self.clock.now());
         let existing = self.store.row::<BlacklistEntry>(&target).await?;
         if existing.is_none_or(|row| row.value.until <= now) {
-            let entry = BlacklistEntry::new(target, None, reason, by.actor(), now);
+            // A session without tokens got no entry by its end.
+            let user = self.store.row::<Session>(&id).await?.map(|row| row.value.user);
+            let entry = BlacklistEntry::new(target, user, reason, by.actor(), now);
             let mut batch = Batch::new();
             put_entry(&mut batch, &entry);
             self.store.commit(batch).await?;
