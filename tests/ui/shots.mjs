@@ -102,7 +102,8 @@ const unclaimed = await boot({ claimed: false });
 const guest = await visitor(browser, unclaimed.origin);
 const reply = await guest.page.goto(unclaimed.setupLink());
 if (reply?.ok()) await shoot(guest.page, 'setup');
-if ((await guest.page.goto('/setup'))?.ok()) await shoot(guest.page, 'setup-closed');
+await guest.context.clearCookies();
+if ((await guest.page.goto('/setup'))?.ok()) await shoot(guest.page, 'setup-code');
 
 await browser.close();
 for (const fault of faults) console.log(fault);

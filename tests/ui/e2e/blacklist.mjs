@@ -51,9 +51,10 @@ export const blacklist = (t, browser) => inHouse({}, async ({ origin }) => {
   });
 
   await step('a user by login, a session and a token by id; only the token entry can be removed', async () => {
-    const { items: [session] } = await admin.must('GET', '/admin/sessions?user=grace');
+    const { items: [session] } = await admin.must('GET', '/admin/sessions?user=barbara&app=wiki');
     await add('sid', 'sid', session.id, 'Left open');
     await said(page, 'Session blacklisted.');
+    await page.getByRole('row').filter({ hasText: 'Left open' }).getByRole('link', { name: 'barbara' }).waitFor();
     await add('jti', 'jti', 'no id', '');
     await page.locator('dialog [aria-invalid=true]').waitFor();
     await field('jti').fill(crypto.randomUUID());
