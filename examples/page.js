@@ -4,15 +4,17 @@ export const HALLPASS = 'http://localhost:8000';
 
 /** Calls Hallpass and shows its reply. `options` are those of fetch, and `json` for a body. */
 export async function call(method, path, { json, headers, ...options } = {}) {
-  const response = await fetch(HALLPASS + path, {
+  const request = {
     method,
     headers: { ...(json && { 'Content-Type': 'application/json' }), ...headers },
     body: json && JSON.stringify(json),
     ...options,
-  });
-  const reply = response.status === 204 ? {} : await response.json();
-  show(`${method} ${path}`, response.status, reply);
-  return { ok: response.ok, status: response.status, reply };
+  };
+  const response = await fetch(HALLPASS + path, request).catch(() => undefined);
+  const reply = !response ? { hint: `Does Hallpass run, and does the app allow ${location.origin}?` }
+    : response.status === 204 ? {} : await response.json();
+  show(`${method} ${path}`, response?.status ?? 'no reply', reply);
+  return { ok: response?.ok ?? false, status: response?.status, reply };
 }
 
 /** A log of calls, the latest first. Long secrets are cut: a screen is no place for them. */

@@ -24,6 +24,7 @@ stage() {
     set -e
     if ((status == 0)); then verdict='ok    '; else verdict='FAILED' failed=$((failed + 1)); fi
     summary+=("$(printf '%s %4d s  %s' "$verdict" $((SECONDS - start)) "$name")")
+    printf -- '-- %s\n' "${summary[-1]}"
 }
 
 conclude() {
@@ -113,8 +114,8 @@ shell_scripts() { shellcheck -x -P SCRIPTDIR install.sh .ci/run tests/*.sh tests
 export PATH="$PWD/target/cargo-deny/bin:$PWD/target/node/node_modules/.bin:$PATH"
 stage 'Packages of the system' install_packages
 ((failed == 0)) || conclude
-stage 'Libraries of the tests' install_node
-stage 'Libraries of the tests: npm and pip' install_libraries
+stage "Node $NODE_MAJOR or newer" install_node
+stage 'Libraries from npm and pip' install_libraries
 stage 'Format' cargo fmt --all --check
 stage 'Clippy' cargo clippy --locked --all-targets -- -D warnings
 stage 'Dependencies' dependencies
