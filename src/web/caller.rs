@@ -101,7 +101,7 @@ fn find<'r>(request: &'r Request<'_>, auth: &Auth) -> Result<(&'r str, Option<Ap
     }
     let mut cookies = CookieStyle::of(request).apps(request);
     // Elsewhere `app` means something else: in the list of sessions it is a filter.
-    let names_app = request.uri().path().as_str() == "/api/v1/auth/session";
+    let names_app = request.uri().path().as_str().starts_with("/api/v1/auth/");
     let named = request.query_value::<&str>("app").filter(|_| names_app);
     let meant = match named.and_then(Result::ok) {
         Some(named) => cookies.iter().position(|(app, _)| app.as_str() == named),
