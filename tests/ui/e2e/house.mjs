@@ -8,7 +8,7 @@ import path from 'node:path';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
-const ROOT = path.resolve(import.meta.dirname, '../../..');
+export const ROOT = path.resolve(import.meta.dirname, '../../..');
 const BINARY = process.env.HALLPASS_BIN ?? path.join(ROOT, 'target/debug/hallpass');
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -32,7 +32,7 @@ process.on('uncaughtException', error => {
 });
 
 /** @returns {Promise<number>} */
-const freePort = () => new Promise((resolve, reject) => {
+export const freePort = () => new Promise((resolve, reject) => {
   const server = net.createServer().once('error', reject).listen(0, '127.0.0.1', () => {
     const { port } = /** @type {net.AddressInfo} */ (server.address());
     server.close(() => resolve(port));
@@ -122,14 +122,15 @@ export async function startBrowser() {
 
 /** A browser of its own (cookies, storage) with a page that is watched.
  * @param {import('playwright-core').Browser} browser @param {string} origin
- * @param {import('playwright-core').BrowserContextOptions} [options] */
-export async function visitor(browser, origin, options = {}) {
+ * @param {import('playwright-core').BrowserContextOptions & { also?: string[] }} [options] `also`: other origins that its
+ *   pages may call */
+export async function visitor(browser, origin, { also = [], ...options } = {}) {
   const context = await browser.newContext({
     baseURL: origin, viewport: { width: 1280, height: 860 }, colorScheme: 'light', locale: 'en-GB', timezoneId: 'UTC', ...options,
   });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
-  const faults = watch(context, page, origin);
+  const faults = watch(context, page, [origin, ...also]);
   return {
     context, page, faults,
     /** What must never have happened has not; ends the visit. */
@@ -140,8 +141,8 @@ export async function visitor(browser, origin, options = {}) {
   };
 }
 
-/** @param {import('playwright-core').BrowserContext} context @param {import('playwright-core').Page} page @param {string} origin */
-function watch(context, page, origin) {
+/** @param {import('playwright-core').BrowserContext} context @param {import('playwright-core').Page} page @param {string[]} origins */
+function watch(context, page, origins) {
   const faults = /** @type {string[]} */ ([]);
   page.on('dialog', dialog => {
     faults.push(`dialog: ${dialog.message()}`);
@@ -154,7 +155,7 @@ function watch(context, page, origin) {
     if (['error', 'warning'].includes(message.type()) && !refused) faults.push(`console ${message.type()}: ${message.text()}`);
   });
   context.on('request', request => {
-    if (new URL(request.url()).origin !== origin) faults.push(`foreign request: ${request.url()}`);
+    if (!origins.includes(new URL(request.url()).origin)) faults.push(`foreign request: ${request.url()}`);
   });
   context.on('response', response => {
     if (response.status() >= 500) faults.push(`${response.status()}: ${response.url()}`);

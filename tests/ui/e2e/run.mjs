@@ -2,6 +2,7 @@
 import test from 'node:test';
 import { apps } from './apps.mjs';
 import { blacklist } from './blacklist.mjs';
+import { examples } from './examples.mjs';
 import { frame } from './frame.mjs';
 import { hosted } from './hosted.mjs';
 import { startBrowser } from './house.mjs';
@@ -12,7 +13,7 @@ import { users } from './users.mjs';
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
 test.after(() => browser.close());
-const suites = [stepUp, frame, sessions, users, blacklist, apps, hosted];
+const suites = [stepUp, frame, sessions, users, blacklist, apps, hosted, examples];
 const chosen = suites.filter(suite => !wanted.length || wanted.includes(suite.name));
 // Two at a time: one of them mostly waits for a minute to pass.
 test('the pages', { concurrency: 2 }, async t => {
