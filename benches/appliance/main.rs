@@ -39,7 +39,8 @@ fn main() {
         return bare::serve(port);
     }
     let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let scale = std::env::var("BENCH_SCALE").map_or(1.0, |scale| scale.parse().expect("BENCH_SCALE is a number"));
+    let scale =
+        std::env::var("BENCH_SCALE").map_or(1.0, |scale| scale.parse().expect("BENCH_SCALE is a number"));
     let bench = Bench { cores: Cores::all(), scale };
     let size = std::fs::metadata(env!("CARGO_BIN_EXE_hallpass")).expect("the binary").len();
     println!("# Hallpass measured\n");

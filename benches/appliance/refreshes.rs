@@ -42,7 +42,7 @@ pub fn run(bench: &Bench) {
         table.row(&[count.to_string(), format!("{per_second:.0}"), format!("{cpu:.0}")]);
     }
     println!(
-        "\nServer and load generator shared core {}. {ROUNDS} interleaved rounds of {seconds} s each, medians.",
+        "\nServer and load generator shared core {}. {ROUNDS} interleaved rounds of {seconds:.1} s each, medians.",
         bench.cores
     );
 }

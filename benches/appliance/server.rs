@@ -133,7 +133,8 @@ impl Server {
             rest.split(',').next()?.parse().ok()
         };
         let log = self.read_log();
-        let mut all: Vec<u64> = log.lines().filter(|line| line.contains(&route)).filter_map(latency).collect();
+        let mut all: Vec<u64> =
+            log.lines().filter(|line| line.contains(&route)).filter_map(latency).collect();
         all.sort_unstable();
         all
     }

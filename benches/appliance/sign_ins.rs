@@ -1,10 +1,10 @@
 //! Sign-ins per second against argon2id alone, and what a flood of them does to the checking of sessions.
 
+use super::Bench;
 use super::load::{Pace, Ring};
 use super::report::{Aim, Table, judged, median, percentile};
 use super::server::Server;
 use super::stock::{self, Stock};
-use super::Bench;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use hallpass::auth::hasher::HashSetting;
 use hallpass::clock::Stopwatch;
@@ -44,14 +44,16 @@ pub fn run(bench: &Bench) {
     table.row(&[vec![name, format!("{ours:.1}")], judged(ratio, Aim::AtLeast(0.9)).into()].concat());
     println!(
         "\nServer and load generator shared core {}; the generator only waits. {ROUNDS} interleaved rounds of \
-         {seconds} s each, medians.",
+         {seconds:.1} s each, medians.",
         bench.cores
     );
 
     let mut turn = cookies.iter().cycle();
     let mut check = |_: usize, _: &[u8], out: &mut Vec<u8>| {
         let secret = &turn.next().expect("a cycle has no end").secret;
-        out.extend_from_slice(b"GET /api/v1/auth/session HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-hp-hallpass=");
+        out.extend_from_slice(
+            b"GET /api/v1/auth/session HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-hp-hallpass=",
+        );
         out.extend_from_slice(secret.as_bytes());
         out.extend_from_slice(b"\r\n\r\n");
     };
@@ -102,7 +104,8 @@ fn flood(port: u16, clients: usize, seconds: f64) -> Pace {
             )
         })
         .collect();
-    let script = |client: usize, _: &[u8], out: &mut Vec<u8>| out.extend_from_slice(requests[client].as_bytes());
+    let script =
+        |client: usize, _: &[u8], out: &mut Vec<u8>| out.extend_from_slice(requests[client].as_bytes());
     Ring::open(port, clients).run(seconds, script)
 }
 
