@@ -68,7 +68,7 @@ impl Auth {
             Strike::Token(id) => self.strike_token(by, id, None, reason).await?,
             Strike::Session(id) => self.strike_session(by, id, reason).await?,
             Strike::User(id) => {
-                self.end_all_of_user(by, &id).await?;
+                self.end_all_of_user(by, &id, reason).await?;
                 Target::User(id)
             }
             Strike::Key(kid) => self.retire_key(by, &kid, reason).await?,

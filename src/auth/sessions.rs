@@ -214,8 +214,22 @@ impl Auth {
         by: Actor,
         now: Time,
     ) -> Job {
+        self.put_noted_cut(batch, user, reason, "", by, now)
+    }
+
+    /// The same with words of whoever does it for the blacklist.
+    pub(crate) fn put_noted_cut(
+        &self,
+        batch: &mut Batch,
+        user: &mut User,
+        reason: EndedReason,
+        note: &str,
+        by: Actor,
+        now: Time,
+    ) -> Job {
         user.cut(reason, by, now);
-        let mut entry = BlacklistEntry::new(Target::User(user.id), Some(user.id), reason.as_str(), by, now);
+        let note = if note.is_empty() { reason.as_str() } else { note };
+        let mut entry = BlacklistEntry::new(Target::User(user.id), Some(user.id), note, by, now);
         entry.below_epoch = Some(user.epoch);
         put_entry(batch, &entry);
         let work = Work::EndOfUser { user: user.id, below_epoch: user.epoch, reason };

@@ -230,14 +230,14 @@ impl Auth {
         Ok(user)
     }
 
-    /// Ends everything of a user: one number moves, whatever the number of sessions.
+    /// Ends everything of a user: one number moves, whatever the number of sessions. `note` is for the blacklist.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn end_all_of_user(&self, by: &Admin, id: &UserId) -> Verdict<()> {
+    pub async fn end_all_of_user(&self, by: &Admin, id: &UserId, note: &str) -> Verdict<()> {
         let actor = by.actor();
         self.change_named(id, |batch, user, now| {
-            self.put_cut(batch, user, EndedReason::Revoked, actor, now);
+            self.put_noted_cut(batch, user, EndedReason::Revoked, note, actor, now);
             Ok(())
         })
         .await?;

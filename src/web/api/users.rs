@@ -148,6 +148,6 @@ async fn cut_off(auth: &Verbs, admin: RecentAdmin, user: &str) -> Answer {
 
 #[delete("/api/v1/admin/users/<user>/sessions")]
 async fn end_sessions(auth: &Verbs, admin: Admin, user: &str) -> Answer {
-    auth.end_all_of_user(&admin, &id(user)?).await?;
+    auth.end_all_of_user(&admin, &id(user)?, "").await?;
     Ok(Reply::no_content())
 }
