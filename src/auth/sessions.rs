@@ -242,7 +242,9 @@ impl Auth {
 /// The end of a session without its user's roster: the record, and the blacklist where access tokens of it are about.
 pub(crate) fn put_end_record(batch: &mut Batch, row: &Row<Session>, ended: Ended, note: &str) {
     let session = &row.value;
-    if matches!(session.strategy, Strategy::Tracked | Strategy::Refresh) {
+    let has_access_tokens = matches!(session.strategy, Strategy::Tracked | Strategy::Refresh);
+    // None outlives the session's own end.
+    if has_access_tokens && ended.reason != EndedReason::Expired {
         let reason = if note.is_empty() { ended.reason.as_str() } else { note };
         let target = Target::Session(session.id);
         put_entry(batch, &BlacklistEntry::new(target, Some(session.user), reason, ended.by, ended.at));
