@@ -351,7 +351,7 @@ fn apply_fields(user: &mut User, change: &UserChange) -> Verdict<()> {
         }
     }
     if let Some(verified) = change.email_verified {
-        if verified && user.email.is_none() {
+        if verified && user.email.is_none() && !matches!(change.email, Some(Some(_))) {
             fault("email_verified", "no_email", "There is no e-mail to confirm.");
         } else {
             user.email_verified = verified;
