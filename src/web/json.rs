@@ -5,8 +5,10 @@ use rocket::data::{FromData, Outcome, ToByteUnit};
 use rocket::http::Status;
 use rocket::tokio::time::timeout;
 use rocket::{Data, Request};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -78,12 +80,25 @@ async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Res
 /// # Errors
 /// `malformed_json` for what is no JSON, `validation_failed` for what is not the wanted shape.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // A struct could be read from an array as well, field by field in their order: `[]` would be all defaults.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::validation_failed().field("", "invalid", "Expected an object"));
+    }
     serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => misfit(body, &error),
         _ => {
             Problem::malformed_json(format!("It breaks at line {}, column {}.", error.line(), error.column()))
         }
     })
+}
+
+/// For an object inside a body, which must not be read from an array, either.
+///
+/// # Errors
+/// Anything but an object that fits.
+pub fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    let Some(map) = Option::<Map<String, Value>>::deserialize(from)? else { return Ok(None) };
+    T::deserialize(Value::Object(map)).map(Some).map_err(D::Error::custom)
 }
 
 /// Names the field, and says what was expected; never repeats what was sent.
@@ -148,7 +163,6 @@ fn path_at(body: &[u8], line: usize, column: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -180,7 +194,7 @@ mod tests {
         {
             assert_eq!(refusal(text), (400, String::new(), "malformed_json"), "{text:?}");
         }
-        let deep = "[".repeat(100_000);
+        let deep = "{\"a\":[".repeat(100_000);
         assert!(parse::<serde_json::Value>(deep.as_bytes()).is_err());
     }
 
@@ -196,6 +210,8 @@ mod tests {
         case("{\"login\":\"a\",\n\"times\":-1}", "times", "invalid");
         case("{\"login\":\"a\",\"inner\":{\"deep\":\"x\"}}", "inner.deep", "invalid");
         case("[1]", "", "invalid");
+        case("[\"a\"]", "", "invalid");
+        case(" [", "", "invalid");
         case("null", "", "invalid");
     }
 

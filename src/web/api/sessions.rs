@@ -8,6 +8,7 @@ use crate::model::app::Strategy;
 use crate::model::blacklist::REASON_LENGTH_MAX;
 use crate::model::job::SessionFilter;
 use crate::model::{SessionId, UserId};
+use crate::web::json::object;
 use crate::web::reply::Reply;
 use crate::web::view::admin_session;
 use crate::web::{JsonBody, Problem, Site};
@@ -115,6 +116,7 @@ async fn end(auth: &Verbs, admin: Admin, session: &str) -> Answer {
 #[serde(deny_unknown_fields)]
 struct Revoke {
     ids: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "object")]
     filter: Option<Filter>,
     #[serde(default)]
     reason: String,
