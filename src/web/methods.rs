@@ -3,10 +3,12 @@
 use rocket::Route;
 use rocket::http::Method;
 
-/// The methods of all routes whose path matches; HEAD comes with GET.
+/// The methods of all routes whose path matches; HEAD comes with GET. OPTIONS does not count: preflights are taken on
+/// every path of the API, be there something or not.
 pub(super) fn known_for<'a>(routes: impl Iterator<Item = &'a Route>, path: &str) -> Vec<Method> {
     let mut methods: Vec<Method> =
         routes.filter(|route| matches(route.uri.path(), path)).map(|route| route.method).collect();
+    methods.retain(|method| *method != Method::Options);
     if methods.contains(&Method::Get) {
         methods.push(Method::Head);
     }
