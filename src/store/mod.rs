@@ -1,7 +1,7 @@
 //! Everything that must be atomic or survive a crash. Nothing else knows of sled.
 //!
-//! Verbs read rows (each with its version), decide, and commit a [`Batch`](crate::store::Batch) that says what it relied on.
-//! The engine applies it whole or answers a conflict, and the verb tries again.
+//! Verbs read rows (each with its version), decide, and commit a [`Batch`](crate::store::Batch) that says what it
+//! relied on. The engine applies it whole or answers a conflict, and the verb tries again.
 
 pub mod cache;
 pub mod codec;

@@ -1,3 +1,5 @@
+//! Hashing and the queue before it.
+
 use super::*;
 use argon2::password_hash::PasswordVerifier as _;
 use std::sync::mpsc;

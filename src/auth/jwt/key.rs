@@ -185,7 +185,7 @@ impl KeyRing {
     #[cfg(test)]
     pub fn sign_raw(&self, algorithm: Algorithm, header: &str, payload: &str) -> String {
         let input = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
-        self.active[&algorithm].finish(input).unwrap()
+        self.active[&algorithm].finish(input).expect("the key signs")
     }
 
     /// The published keys (RFC 7517 section 5), in a steady order.

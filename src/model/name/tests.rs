@@ -1,3 +1,5 @@
+//! Names that are taken, refused, or look like others.
+
 use super::*;
 
 fn login(text: &str) -> Login {

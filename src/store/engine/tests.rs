@@ -1,3 +1,5 @@
+//! The engine: batches whole or not at all, durable, refused when the store failed.
+
 use super::*;
 use parking_lot::Mutex;
 use std::path::Path;

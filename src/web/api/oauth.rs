@@ -88,8 +88,8 @@ fn from_refusal(refusal: Refusal) -> Reply {
     }
 }
 
-/// A form with the caller's proof of itself. That every field came once (RFC 6749 section 3.1) is left to [`OauthForm::get`],
-/// which knows OAuth's words for it.
+/// A form with the caller's proof of itself. That every field came once (RFC 6749 section 3.1) is left to
+/// [`OauthForm::get`], which knows OAuth's words for it.
 struct OauthForm {
     form: Form,
     has_repeated_field: bool,
