@@ -2,14 +2,14 @@
 
 use crate::auth::issue::{Fresh, Issued};
 use crate::auth::refusal::{Refusal, Verdict};
-use crate::auth::vault::{DeviceProof, Digestible};
+use crate::auth::vault::DeviceProof;
 use crate::auth::{Auth, Client, TRIES_MAX};
 use crate::model::app::{App, AppStanding, Strategy};
 use crate::model::name::fold_sign_in_name;
 use crate::model::password::Password;
-use crate::model::session::{Credential, Ended, EndedReason, Session};
+use crate::model::session::{Ended, EndedReason, Session};
 use crate::model::user::{Actor, Standing, User};
-use crate::model::{AppId, DeviceId, Digest, SessionToken, Time, UserId};
+use crate::model::{AppId, DeviceId, SessionId, Time, UserId};
 use crate::store::tables::PasswordRecord;
 use crate::store::{Batch, Outcome, Row};
 use std::sync::Arc;
@@ -126,9 +126,13 @@ impl Auth {
         remember: bool,
         replaces: Option<String>,
     ) -> Verdict<(Arc<Row<User>>, Arc<Row<App>>, Issued)> {
-        let replaced = replaces.and_then(|text| SessionToken::parse(&text).ok()).map(|token| token.digest());
         let app = self.open_app(app)?;
         self.ensure_signing_key(app.value.algorithm).await?;
+        let replaced = match replaces {
+            // What answers no more ends nothing.
+            Some(text) => self.check(&text, Some(&app.value.id)).await.ok().and_then(|old| old.session_id()),
+            None => None,
+        };
         for _ in 0..TRIES_MAX {
             let now = self.clock.now();
             let app = self.open_app(&app.value.id)?;
@@ -145,8 +149,7 @@ impl Auth {
                     (Some(session), fresh)
                 }
             };
-            let ended =
-                self.put_end_of_replaced(&mut batch, replaced, &app.value.id, &user.value, now).await?;
+            let ended = self.put_end_of_replaced(&mut batch, replaced, &user.value, now).await?;
             let (opened, one_less) = (u32::from(session.is_some()), u32::from(ended));
             self.put_sign_in(&mut batch, &user.value, opened, one_less, now).await?;
             if self.store.commit(batch).await? == Outcome::Conflict {
@@ -158,35 +161,20 @@ impl Auth {
         Err(Refusal::Overloaded)
     }
 
-    /// Ends the session of the cookie that the new one takes the place of, if that cookie still opens it: what answers
-    /// no more ends nothing. Answers whether it was this user's.
+    /// Ends the session of the cookie that the new one takes the place of. Answers whether it was this user's.
     async fn put_end_of_replaced(
         &self,
         batch: &mut Batch,
-        replaced: Option<Digest>,
-        app: &AppId,
+        replaced: Option<SessionId>,
         user: &User,
         now: Time,
     ) -> Verdict<bool> {
-        let Some(digest) = replaced else { return Ok(false) };
-        let Some(Credential::Session(credential)) =
-            self.store.row::<Credential>(&digest).await?.map(|r| r.value)
-        else {
-            return Ok(false);
-        };
-        let Some(live) = self.store.live_session(&credential.session).await? else { return Ok(false) };
-        let Some(row) = self.store.row::<Session>(&credential.session).await? else { return Ok(false) };
-        let answers = credential.answers(now) && credential.epoch == row.value.epoch;
-        let over = self.shown(row.value.clone(), live.last_seen(), now).ended.is_some();
-        if !answers || over || row.value.app != *app {
-            return Ok(false);
-        }
+        let Some(id) = replaced else { return Ok(false) };
+        let row = self.store.row::<Session>(&id).await?;
+        let Some(row) = row.filter(|row| row.value.ended.is_none()) else { return Ok(false) };
         let ended = Ended { at: now, reason: EndedReason::SignedInAgain, by: Actor::User(user.id) };
-        batch.end_session(&row, ended);
-        if row.value.user == user.id {
-            return Ok(true);
-        }
-        self.put_fewer(batch, &row.value.user, 1).await?;
-        Ok(false)
+        // Where it was this user's, the roster of the sign-in comes later in the batch and wins.
+        self.put_end(batch, &row, ended, "").await?;
+        Ok(row.value.user == user.id)
     }
 }
