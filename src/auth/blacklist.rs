@@ -1,10 +1,10 @@
 //! The blacklist by hand: tokens, sessions, users, keys.
 
-use crate::auth::Auth;
 use crate::auth::check::{Admin, RecentAdmin};
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::sessions::put_entry;
 use crate::auth::vault::Digestible;
+use crate::auth::{Auth, TRIES_MAX};
 use crate::model::blacklist::{BlacklistEntry, REASON_LENGTH_MAX, Target};
 use crate::model::session::{Credential, EndedReason, Session};
 use crate::model::{Digest, RefreshToken, SessionId, SessionToken, Time, TokenId, UserId};
@@ -100,35 +100,39 @@ impl Auth {
         user: Option<UserId>,
         reason: &str,
     ) -> Verdict<Target> {
-        let (target, now) = (Target::Token(id), self.clock.now());
-        let mut entry = BlacklistEntry::new(target, user, reason, by.actor(), now);
+        let mut entry = BlacklistEntry::new(Target::Token(id), user, reason, by.actor(), self.clock.now());
         entry.manual = true;
-        let existing = self.store.row::<BlacklistEntry>(&target).await?;
-        // One that has run out strikes nothing, though it is not swept yet.
-        if existing.as_ref().is_none_or(|row| row.value.until <= now) {
-            let mut batch = Batch::new();
-            batch.same(&target, existing.as_ref());
-            put_entry(&mut batch, &entry);
-            // A conflict means that it has just been blacklisted: just as well.
-            let _: Outcome = self.store.commit(batch).await?;
-            tracing::info!(event = "token_blacklisted", token = %id, by = ?by.actor());
-        }
-        Ok(target)
+        self.add_entry(&entry).await?;
+        tracing::info!(event = "token_blacklisted", token = %id, by = ?by.actor());
+        Ok(entry.target)
     }
 
     async fn strike_session(&self, by: &Admin, id: SessionId, reason: &str) -> Verdict<Target> {
         self.end_session(&id, None, EndedReason::Revoked, by.actor(), reason).await?;
-        let (target, now) = (Target::Session(id), self.clock.now());
-        let existing = self.store.row::<BlacklistEntry>(&target).await?;
-        if existing.is_none_or(|row| row.value.until <= now) {
-            // A session without tokens got no entry by its end.
-            let user = self.store.row::<Session>(&id).await?.map(|row| row.value.user);
-            let entry = BlacklistEntry::new(target, user, reason, by.actor(), now);
-            let mut batch = Batch::new();
-            put_entry(&mut batch, &entry);
-            self.store.commit(batch).await?;
-        }
+        // A session without tokens got no entry by its end.
+        let user = self.store.row::<Session>(&id).await?.map(|row| row.value.user);
+        let target = Target::Session(id);
+        let entry = BlacklistEntry::new(target, user, reason, by.actor(), self.clock.now());
+        self.add_entry(&entry).await?;
         Ok(target)
+    }
+
+    /// Puts an entry into the blacklist, unless there is one against the same: that one stays as it is.
+    async fn add_entry(&self, entry: &BlacklistEntry) -> Verdict<()> {
+        for _ in 0..TRIES_MAX {
+            let existing = self.store.row::<BlacklistEntry>(&entry.target).await?;
+            let mut batch = Batch::new();
+            // Another's, too, must be on disk and seen by checks before it is said.
+            batch.same(&entry.target, existing.as_ref());
+            // One that has run out strikes nothing, though it is not swept yet.
+            if existing.is_none_or(|row| row.value.until <= entry.at) {
+                put_entry(&mut batch, entry);
+            }
+            if self.store.commit(batch).await? != Outcome::Conflict {
+                return Ok(());
+            }
+        }
+        Err(Refusal::Overloaded)
     }
 
     /// Takes a hand-made token entry back.
