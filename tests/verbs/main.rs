@@ -1,0 +1,26 @@
+//! Scenario tables for every verb, through HTTP: refusals first, then what works.
+
+#[path = "../house/mod.rs"]
+mod house;
+
+mod apps;
+mod blacklist;
+mod codes;
+mod csrf;
+mod data;
+mod limits;
+mod login;
+mod logout;
+mod me;
+mod oauth;
+mod pairs;
+mod races;
+mod reauthenticate;
+mod refresh;
+mod register;
+mod routes;
+mod secrets;
+mod session;
+mod sessions;
+mod throttle;
+mod users;
