@@ -1,3 +1,5 @@
+//! The rotation rule, row by row.
+
 use super::*;
 
 const NOW: Time = Time::from_ms(1_800_000_000_000);

@@ -1,3 +1,5 @@
+//! When a session is over, and how it is said to have ended.
+
 use super::*;
 use crate::model::user::{Cut, Role};
 

@@ -142,7 +142,8 @@ export function snippets(app, origin) {
     { what: 'Check who is calling', text: `curl -sS ${origin}/api/v1/auth/session \\\n  -H 'authorization: Bearer ${bearer}'` },
   ];
   if (app.strategy === 'refresh') {
-    all.push({ what: 'Refresh', text: `curl -sS ${origin}/api/v1/auth/refresh \\\n  -H 'content-type: application/json' \\\n  -d '{"refresh_token": "REFRESH_TOKEN"}'` });
+    all.push({ what: 'Refresh',
+      text: `curl -sS ${origin}/api/v1/auth/refresh \\\n  -H 'content-type: application/json' \\\n  -d '{"refresh_token": "REFRESH_TOKEN"}'` });
   }
   if (app.confidential) {
     all.push({ what: 'Ask about a token', text: `curl -sS ${origin}/oauth2/introspect \\\n  -u '${app.id}:CLIENT_SECRET' \\\n  -d 'token=${bearer}'` });

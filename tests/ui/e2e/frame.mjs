@@ -129,7 +129,8 @@ export const frame = (t, browser) => inHouse({}, async ({ origin }) => {
     const users = [];
     for (const login of ['ada', ...hostile]) users.push(`/admin/users/${(await find(login)).id}`);
     for (const path of ['/admin/sessions', '/admin/sessions?state=all', '/admin/sessions?user=nobody', `/admin/sessions/${session.id}`,
-      '/admin/users', '/admin/users?q=nobody', ...users, '/admin/blacklist', '/admin/blacklist?kind=key', '/admin/apps', '/admin/apps/shop', '/admin/apps/wiki']) {
+      '/admin/users', '/admin/users?q=nobody', ...users,
+      '/admin/blacklist', '/admin/blacklist?kind=key', '/admin/apps', '/admin/apps/shop', '/admin/apps/wiki']) {
       await page.goto(path);
       await page.waitForSelector('h1');
       await page.waitForFunction(() => !document.querySelector('.skeleton, .skeleton-row'));
