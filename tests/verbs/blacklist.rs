@@ -105,6 +105,38 @@ async fn only_hand_made_token_entries_can_be_taken_back() {
 }
 
 #[rocket::async_test]
+async fn the_list_is_paged_and_told_apart_by_kind() {
+    let (house, boss) = furnished().await;
+    for query in ["?kind=all", "?kind=Token", "?limit=0", "?cursor=x", "?cursor=7-token-x"] {
+        boss.get(&format!("{BLACKLIST}{query}")).await.refused(422, "validation_failed");
+    }
+    for n in 0..5 {
+        house.advance_ms(n % 2);
+        let ada = house.anyone().sign_in("ada", "jwt").await;
+        boss.post(BLACKLIST, &json!({ "token": ada.secret() })).await.is(201);
+    }
+    let session = house.anyone().sign_in("ada", "session").await;
+    boss.post(BLACKLIST, &json!({ "sid": session.session_id() })).await.is(201);
+    let ids = |page: &Value| -> Vec<String> {
+        page["items"].as_array().expect("items").iter().map(|item| text(&item["id"])).collect()
+    };
+    let all = ids(&boss.get(BLACKLIST).await.is(200));
+    assert_eq!(all.len(), 6);
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = boss.get(&format!("{BLACKLIST}?limit=2{cursor}")).await.is(200);
+        paged.extend(ids(&page));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, all);
+    assert_eq!(ids(&boss.get(&format!("{BLACKLIST}?kind=session")).await.is(200)).len(), 1);
+    assert_eq!(ids(&boss.get(&format!("{BLACKLIST}?kind=key")).await.is(200)).len(), 0);
+}
+
+#[rocket::async_test]
 async fn entries_are_kept_thirteen_hours_whatever_the_settings_are() {
     let (house, boss) = furnished().await;
     let ada = house.anyone().sign_in("ada", "tracked").await;

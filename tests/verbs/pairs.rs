@@ -84,7 +84,7 @@ impl Way {
             App => drop(boss.change_app(&member.app, json!({ "state": "enabled" })).await),
             Disabled | CutOff => drop(boss.change_user(&member.user_id, json!({ "state": "enabled" })).await),
             Token => {
-                let entries = boss.get("/api/v1/admin/blacklist").await.is(200);
+                let entries = boss.get("/api/v1/admin/blacklist?kind=token&limit=200").await.is(200);
                 for entry in entries["items"].as_array().cloned().unwrap_or_default() {
                     if entry["kind"] == "token" && entry["user"]["id"] == json!(member.user_id) {
                         boss.delete(&format!("/api/v1/admin/blacklist/{}", text(&entry["id"]))).await.is(204);

@@ -31,7 +31,7 @@ const TABLE: &[(&str, Access)] = &[
     // Assets and pages.
     ("GET /assets/<version>/<path..>", Open(404)),
     ("GET /favicon.ico", Open(200)),
-    ("GET /admin/<_..>", Page(&[200, 404])),
+    ("GET /admin/<_..>", Open(200)),
     ("GET /", Page(&[303])),
     ("GET /login", Page(&[200, 303])),
     ("POST /login", Page(&[403])),

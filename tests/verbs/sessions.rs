@@ -192,3 +192,14 @@ async fn ended_sessions_are_forgotten_after_ninety_days() {
     assert_eq!(found(&boss, "?user=ada&state=all").await.len(), 0);
     assert_eq!(ada.verdict().await, "invalid_token");
 }
+
+#[rocket::async_test]
+async fn a_filter_by_app_does_not_choose_the_callers_cookie() {
+    let (house, boss) = furnished().await;
+    let own = house.anyone().sign_in_by_cookie("boss", "hallpass").await;
+    let of_app = house.anyone().sign_in_by_cookie("ada", "session").await;
+    let both = format!("__Host-hp-session={}; __Host-hp-hallpass={}", of_app.secret(), own.secret());
+    let list = house.anyone().get(&format!("{SESSIONS}?app=session")).header("Cookie", both).await.is(200);
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
+    boss.is_alive().await;
+}
