@@ -80,7 +80,11 @@ impl Auth {
             groups: Vec::new(),
             password: Some(password),
         };
-        let user = self.make_user(new, true).await?;
+        let user = match self.make_user(new, true).await {
+            // Whoever lost the race is told why, not that the name is taken.
+            Err(Refusal::Conflict { .. }) if self.is_set_up().await? => return Err(Refusal::SetUpClosed),
+            made => made?,
+        };
         tracing::warn!(event = "set_up", user = %user.value.id);
         Ok(user)
     }
