@@ -20,7 +20,8 @@ use hallpass::entropy::Entropy;
 use hallpass::logging::AccessLog;
 use hallpass::model::Time;
 use hallpass::model::password::Password;
-use hallpass::start::{Sources, start};
+use hallpass::start::{Sources, StartError, start};
+use hallpass::store::engine::OpenError;
 use hallpass::web::{self, Site};
 use parking_lot::Mutex;
 use rocket::local::asynchronous::Client;
@@ -28,6 +29,7 @@ use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everybody's password, unless a test says otherwise.
 pub const PASSWORD: &str = "a long and lovely passphrase";
@@ -194,7 +196,15 @@ impl House {
 }
 
 async fn run(config: &Config, sources: &Sources, access_log: Option<AccessLog>) -> Running {
-    let auth = start(config, sources.clone()).await.expect("it starts");
+    let mut tries = 0;
+    let auth = loop {
+        match start(config, sources.clone()).await {
+            // A read on its way out may hold the files for a moment after a restart.
+            Err(StartError::Store(OpenError::Locked(_))) if tries < 500 => tries += 1,
+            started => break started.expect("it starts"),
+        }
+        rocket::tokio::time::sleep(Duration::from_millis(10)).await;
+    };
     let site = Site::new(Arc::new(config.clone()), [0, 0, 0, 1]).expect("the pages parse");
     let rocket = web::rocket(&Arc::new(site), Ipv4Addr::LOCALHOST.into(), access_log);
     let rocket = rocket.manage(Arc::clone(&auth)).mount("/", web::routes());
