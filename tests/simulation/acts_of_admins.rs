@@ -132,7 +132,7 @@ impl Sim {
                 self.wait(auth.update_user(&console, &id, change)).map(drop)
             }
             "cut off" => self.wait(auth.cut_off(&console, &id)).map(drop),
-            "end" => self.wait(auth.end_all_of_user(&console, &id)),
+            "end" => self.wait(auth.end_all_of_user(&console, &id, "")),
             "role" => self.wait(auth.update_user(&console, &id, change(None, Some(other_role)))).map(drop),
             "password" => self.wait(auth.set_password(&console, &id, Password::new(password.clone()))),
             _ => self.wait(auth.delete_user(&console, &id)),
