@@ -83,7 +83,7 @@ impl Ledger {
         let alive: Vec<usize> =
             (0..self.holds.len()).filter(|at| self.holds[*at].state == State::Alive).collect();
         let some = if alive.is_empty() { None } else { Some(alive[self.below(alive.len())]) };
-        match (self.below(20), some) {
+        match (self.below(21), some) {
             (0..6, _) | (_, None) => self.sign_in(api),
             (6..13, Some(hold)) => self.rotate(api, hold),
             (13..15, Some(hold)) => self.end(hold, |hold| {
@@ -103,6 +103,7 @@ impl Ledger {
                 api.post("/api/v1/auth/logout", Some(&bearer), json!({ "scope": "global" }))
             }),
             (18, Some(hold)) => self.change_password(api, hold),
+            (19, Some(_)) => self.end_matching(api, boss),
             _ => self.disable_and_enable(api, boss),
         }
     }
@@ -134,7 +135,8 @@ impl Ledger {
         let hold = &mut self.holds[at];
         let Some(old) = hold.refresh.clone() else { return Some(()) };
         // Without an answer the old token must go on to work: it is fresh, or its reply was lost.
-        let answer = api.post("/api/v1/auth/refresh", None, json!({ "refresh_token": old }))?;
+        let body = json!({ "refresh_token": old });
+        let answer = api.post("/api/v1/auth/refresh", None, body)?;
         match (answer.text("refresh_token"), answer.text("access_token")) {
             (Some(new), Some(access)) => {
                 (hold.refresh, hold.spent, hold.bearer) = (Some(new), Some(old), access);
@@ -157,6 +159,19 @@ impl Ledger {
         self.set_all(State::Alive, State::Unsure);
         let answer = how(self)?;
         self.settle(&answer, "ended everywhere", |ledger| ledger.set_all(State::Unsure, State::Ended))
+    }
+
+    /// All sessions of this person, one by one in a job; tokens without a session go on.
+    fn end_matching(&mut self, api: &Api, boss: &str) -> Option<()> {
+        let concerned: Vec<usize> = (0..self.holds.len())
+            .filter(|at| self.holds[*at].state == State::Alive && self.holds[*at].session.is_some())
+            .collect();
+        concerned.iter().for_each(|at| self.holds[*at].state = State::Unsure);
+        let body = json!({ "filter": { "user": self.login } });
+        let answer = api.post("/api/v1/admin/sessions/revoke", Some(boss), body)?;
+        self.settle(&answer, "revoked", |ledger| {
+            concerned.iter().for_each(|at| ledger.holds[*at].state = State::Ended);
+        })
     }
 
     fn change_password(&mut self, api: &Api, at: usize) -> Option<()> {
@@ -194,11 +209,8 @@ impl Ledger {
         // Now and then a disabled user is what the program's death leaves behind.
         std::thread::sleep(Duration::from_millis(self.below(30) as u64));
         self.enabled = None;
-        let answer = api.send("PATCH", &path, Some(boss), json!({ "state": "enabled" }));
-        if answer.is_none() {
-            self.enabled = None;
-        }
-        self.settle(&answer?, "enabled", |ledger| ledger.enabled = Some(true))
+        let answer = api.send("PATCH", &path, Some(boss), json!({ "state": "enabled" }))?;
+        self.settle(&answer, "enabled", |ledger| ledger.enabled = Some(true))
     }
 
     /// Takes an acknowledged act in; anything but a success is no crash's fault, and a finding as well.
@@ -218,51 +230,13 @@ impl Ledger {
     /// Holds the program to every answer that it gave before it died.
     pub fn verify(&mut self, api: &Api, boss: &str) {
         self.verify_sign_in(api, boss);
-        let mut lost = Vec::new();
-        for hold in &mut self.holds {
-            let opens =
-                |bearer: &str| api.get("/api/v1/auth/session", Some(bearer)).is_some_and(|a| a.is_ok());
-            let refresh = |token: &str| {
-                let body = json!({ "refresh_token": token });
-                api.post("/api/v1/auth/refresh", None, body).expect("an answer")
-            };
-            match hold.state {
-                State::Unsure => {}
-                State::Ended => {
-                    if opens(&hold.bearer) {
-                        lost.push(format!("what was ended opens {} again", hold.app));
-                    }
-                    if hold.refresh.as_deref().is_some_and(|token| refresh(token).is_ok()) {
-                        lost.push("what was ended can be refreshed again".into());
-                    }
-                }
-                State::Alive => {
-                    if !opens(&hold.bearer) {
-                        lost.push(format!("a sign-in to {} is lost", hold.app));
-                    }
-                    let Some(token) = hold.refresh.clone() else { continue };
-                    let answer = refresh(&token);
-                    let Some(next) = answer.text("refresh_token") else {
-                        lost.push(format!("a rotation is lost: {answer:?}"));
-                        hold.state = State::Unsure;
-                        continue;
-                    };
-                    match hold.spent.take() {
-                        // One of two goes on; of the other the used-up token is shown, which ends it.
-                        Some(spent) if self.dice.is_multiple_of(2) => {
-                            if refresh(&spent).is_ok() {
-                                lost.push("a used-up refresh token gives a new pair".into());
-                            }
-                            hold.state = State::Ended;
-                        }
-                        _ => (hold.refresh, hold.spent) = (Some(next), Some(token)),
-                    }
-                }
+        for at in 0..self.holds.len() {
+            let replay = self.below(2) == 0;
+            if let Some(lost) = self.holds[at].verify(api, replay) {
+                self.losses.push(format!("{}: {lost}", self.login));
             }
         }
-        self.losses.extend(lost.into_iter().map(|what| format!("{}: {what}", self.login)));
         self.holds.retain(|hold| hold.state != State::Unsure && hold.since.elapsed() < HOLD_AGE_MAX);
-        self.below(2);
     }
 
     fn verify_sign_in(&mut self, api: &Api, boss: &str) {
@@ -287,4 +261,42 @@ impl Ledger {
             None => self.losses.push(format!("{} cannot sign in with the new password", self.login)),
         }
     }
+}
+
+impl Hold {
+    fn opens(&self, api: &Api) -> bool {
+        api.get("/api/v1/auth/session", Some(&self.bearer)).is_some_and(|answer| answer.is_ok())
+    }
+
+    /// What was promised of it and is not so. `replay`: the used-up refresh token is shown, which ends it.
+    fn verify(&mut self, api: &Api, replay: bool) -> Option<String> {
+        match self.state {
+            State::Unsure => None,
+            State::Ended if self.opens(api) => Some(format!("what was ended opens {} again", self.app)),
+            State::Ended => {
+                let refreshed = self.refresh.as_deref().is_some_and(|token| present(api, token).is_ok());
+                refreshed.then(|| "what was ended can be refreshed again".into())
+            }
+            State::Alive if !self.opens(api) => Some(format!("a sign-in to {} is lost", self.app)),
+            State::Alive => self.verify_rotation(api, replay),
+        }
+    }
+
+    fn verify_rotation(&mut self, api: &Api, replay: bool) -> Option<String> {
+        let token = self.refresh.clone()?;
+        let answer = present(api, &token);
+        let Some(next) = answer.text("refresh_token") else {
+            self.state = State::Unsure;
+            return Some(format!("a rotation is lost: {answer:?}"));
+        };
+        self.refresh = Some(next);
+        // Its successor has just been used.
+        let spent = self.spent.replace(token).filter(|_| replay)?;
+        self.state = State::Ended;
+        present(api, &spent).is_ok().then(|| "a used-up refresh token gives a new pair".into())
+    }
+}
+
+fn present(api: &Api, token: &str) -> Answer {
+    api.post("/api/v1/auth/refresh", None, json!({ "refresh_token": token })).expect("an answer")
 }
