@@ -6,6 +6,7 @@ use hallpass::auth::check::SignedIn;
 use hallpass::auth::login::SignIn;
 use hallpass::auth::logout::Scope;
 use hallpass::auth::{Client, Refusal};
+use hallpass::model::SessionId;
 use hallpass::model::password::Password;
 use hallpass::model::session::EndedReason;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ impl Sim {
             56..61 => self.sign_out(),
             61..65 => self.step_up(),
             65..67 => self.change_password(),
-            67..70 => self.end_own(),
+            67..69 => self.end_own(),
+            69 => self.cut_off_in_the_middle(),
             70..80 => self.administer(),
             80..92 => {
                 let by = self.some_time();
@@ -93,35 +95,46 @@ impl Sim {
             self.world.end(self.world.cookies[replaced].session, EndedReason::SignedInAgain);
         }
         let kind = self.world.apps[app].kind;
-        let session = signed_in.issued.session.as_ref().map(|session| {
-            let now = self.world.now;
-            let app_ = &self.world.apps[app];
-            let idle = (kind == Kind::Refresh || kind == Kind::Session && !remember).then_some(app_.idle);
-            self.world.sessions.push(Session {
-                id: session.id,
-                user,
-                app,
-                network: place.network,
-                opened: now,
-                ends: now + if remember { app_.remember } else { app_.absolute },
-                idle,
-                seen: now,
-                seen_least: now,
-                seen_on_disk: now,
-                proven: now,
-                dead: None,
-                causes: Default::default(),
-                data: None,
-                revision: 0,
-            });
-            self.world.sessions.len() - 1
-        });
+        let session = signed_in.issued.session.as_ref();
+        let session =
+            session.map(|session| self.know_session(session.id, user, app, place.network, remember));
         assert_eq!(session.is_none(), kind == Kind::Jwt);
         self.take(&signed_in.issued, user, app, session, self.world.now);
         assert_eq!(signed_in.issued.refresh_token.is_some(), kind == Kind::Refresh);
         if let (Some(token), Some(session)) = (&signed_in.issued.refresh_token, session) {
             self.take_refresh(token.reveal(), session);
         }
+    }
+
+    /// A session that has just been opened; its index.
+    pub fn know_session(
+        &mut self,
+        id: SessionId,
+        user: usize,
+        app: usize,
+        network: usize,
+        remember: bool,
+    ) -> usize {
+        let (now, of) = (self.world.now, &self.world.apps[app]);
+        let idles = of.kind == Kind::Refresh || of.kind == Kind::Session && !remember;
+        self.world.sessions.push(Session {
+            id,
+            user,
+            app,
+            network,
+            opened: now,
+            ends: now + if remember { of.remember } else { of.absolute },
+            idle: idles.then_some(of.idle),
+            seen: now,
+            seen_least: now,
+            seen_on_disk: now,
+            proven: now,
+            dead: None,
+            causes: Default::default(),
+            data: None,
+            revision: 0,
+        });
+        self.world.sessions.len() - 1
     }
 
     fn present_some(&mut self) {
@@ -294,7 +307,7 @@ impl Sim {
     fn sign_out(&mut self) {
         let Some(Somebody { caller, session, user, proven, .. }) = self.somebody() else { return };
         let auth = self.auth();
-        let scope = self.dice.pick(&[Scope::Local, Scope::Local, Scope::Others, Scope::Global]).unwrap();
+        let scope = self.dice.pick(&[Scope::Local, Scope::Others, Scope::Others, Scope::Global]).unwrap();
         self.note(format!("user {user} signs out of session {session:?}, {scope:?}"));
         let issued = self.wait(auth.logout(&caller, scope)).unwrap();
         match (scope, session) {

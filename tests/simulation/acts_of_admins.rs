@@ -167,6 +167,10 @@ impl Sim {
             "delete" => known.state = State::Deleted,
             _ => {}
         }
+        self.make_users_where_few_are_left();
+    }
+
+    pub fn make_users_where_few_are_left(&mut self) {
         if self.world.users.iter().filter(|user| user.state == State::On).count() < 4 {
             self.make_user(false);
         }

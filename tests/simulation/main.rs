@@ -6,6 +6,7 @@ mod acts;
 mod acts_of_admins;
 mod compare;
 mod dice;
+mod races;
 mod sim;
 mod world;
 
@@ -33,6 +34,27 @@ fn the_verbs_agree_with_the_reference_from_the_first_seed() {
 #[test]
 fn the_verbs_agree_with_the_reference_from_the_second_seed() {
     run(2);
+}
+
+/// Of each seed that failed so much is kept as shows the fault again.
+#[test]
+fn a_cookie_that_answers_no_more_ended_the_session_of_somebody_else() {
+    Sim::new(4).run(85);
+}
+
+#[test]
+fn signing_the_others_out_gave_an_old_access_token_a_recent_proof_of_the_password() {
+    Sim::new(4).run(226);
+}
+
+#[test]
+fn signing_the_others_out_gave_a_replaced_cookie_the_privilege_of_the_new_one() {
+    Sim::new(1).run(202);
+}
+
+#[test]
+fn a_session_that_had_left_the_cache_was_missing_in_the_list() {
+    Sim::new(2).run(139);
 }
 
 /// A new seed every time, printed; or the one that is asked for.

@@ -153,7 +153,7 @@ impl Sim {
         for admin in [true, true, false, false, false] {
             self.make_user(admin);
         }
-        for kind in [Kind::Jwt, Kind::Tracked, Kind::Refresh, Kind::Refresh, Kind::Session] {
+        for kind in [Kind::Jwt, Kind::Jwt, Kind::Tracked, Kind::Refresh, Kind::Refresh, Kind::Session] {
             self.make_app(kind);
         }
     }
