@@ -351,3 +351,7 @@ fn app_id(key: &[u8]) -> Option<AppId> {
 fn kid(key: &[u8]) -> Option<String> {
     String::from_utf8(key.to_vec()).ok()
 }
+
+#[cfg(test)]
+#[path = "mirror/tests.rs"]
+mod tests;
