@@ -232,3 +232,14 @@ async fn every_algorithm_is_made_on_first_need() {
         assert_eq!(verdict(house.anyone().check(member.secret())).await, "ok");
     }
 }
+
+#[rocket::async_test]
+async fn an_entry_that_has_run_out_does_not_stand_in_the_way_of_a_new_one() {
+    let house = House::new().await;
+    let strike = json!({ "jti": "01890a5d-ac96-774b-bcce-b302099a8057" });
+    for _ in 0..2 {
+        house.boss().await.post(BLACKLIST, &strike).await.is(201);
+        // Nobody has swept.
+        house.advance(13 * 60);
+    }
+}

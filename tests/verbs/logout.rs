@@ -116,3 +116,16 @@ async fn going_on_without_the_others_is_no_proof_of_the_password() {
         }
     }
 }
+
+#[rocket::async_test]
+async fn signing_the_others_out_is_a_use_of_a_refresh_session() {
+    let house = furnished().await;
+    house.boss().await.make_app("short", "refresh", json!({ "idle_minutes": 5 })).await;
+    let mut ada = house.anyone().sign_in("ada", "short").await;
+    house.advance(4);
+    let answer = ada.logout("others").await;
+    answer.is(200);
+    ada.take(&answer);
+    house.advance(4);
+    ada.refresh().await.is(200);
+}
