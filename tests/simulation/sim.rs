@@ -15,11 +15,13 @@ use hallpass::config::Config;
 use hallpass::entropy::Entropy;
 use hallpass::model::Time;
 use hallpass::model::app::{ReplayMatch, Strategy};
-use hallpass::start::{Sources, start};
+use hallpass::start::{Sources, StartError, start};
+use hallpass::store::engine::OpenError;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many of the last operations a failure shows.
 const SHOWN: usize = 25;
@@ -113,7 +115,15 @@ impl Sim {
     }
 
     fn open(&mut self) {
-        self.auth = Some(self.wait(start(&self.config, self.sources.clone())).unwrap());
+        let opened = (0..500).find_map(|_| match self.wait(start(&self.config, self.sources.clone())) {
+            // A read off the workers may hold the files for a moment longer than who asked for it.
+            Err(StartError::Store(OpenError::Locked(_))) => {
+                std::thread::sleep(Duration::from_millis(10));
+                None
+            }
+            started => Some(started.unwrap()),
+        });
+        self.auth = Some(opened.expect("the files are free"));
         self.learn_keys();
     }
 
