@@ -178,7 +178,7 @@ fn of_two_administrators_who_act_on_each_other_one_stays() {
             house.make_user(&login, true).await;
             let other = house.anyone().sign_in(&login, "hallpass").await;
             let strike = |n: usize| {
-                let (by, on) = if n % 2 == 0 { (&boss, &other) } else { (&other, &boss) };
+                let (by, on) = if n.is_multiple_of(2) { (&boss, &other) } else { (&other, &boss) };
                 let path = format!("/api/v1/admin/users/{}", on.user_id);
                 let act =
                     if act == "mixed" { ["disable", "demote", "delete", "cut off"][n / 2 % 4] } else { act };

@@ -35,7 +35,7 @@ async fn what_is_no_refresh_token_is_refused() {
         .post(REFRESH, &json!({ "refresh_token": good, "user": 1 }))
         .await
         .refused_field("user", "unknown_field");
-    let text = anyone.ask(rocket::http::Method::Post, REFRESH).raw("text/plain", format!("{good}"));
+    let text = anyone.ask(rocket::http::Method::Post, REFRESH).raw("text/plain", good.clone());
     text.await.refused(415, "unsupported_media_type");
     let malformed = anyone.ask(rocket::http::Method::Post, REFRESH).raw("application/json", "{");
     malformed.await.refused(400, "malformed_json");

@@ -65,12 +65,10 @@ impl Secrets {
         let body = text.rsplit_once(['_', ':']).map_or(text, |(_, body)| body);
         let body = body.rsplit_once('.').map_or(body, |(_, signature)| signature);
         for body in [body, body.get(..43).unwrap_or(body)] {
-            if let Ok(bytes) = URL_SAFE_NO_PAD.decode(body).or_else(|_| STANDARD.decode(body)) {
-                if bytes.len() >= 16 {
-                    forms.push(bytes[..bytes.len().min(32)].to_vec());
-                    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                    forms.push(hex.into_bytes());
-                }
+            let bytes = URL_SAFE_NO_PAD.decode(body).or_else(|_| STANDARD.decode(body)).unwrap_or_default();
+            if bytes.len() >= 16 {
+                forms.push(bytes[..bytes.len().min(32)].to_vec());
+                forms.push(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes());
             }
         }
         forms
