@@ -21,6 +21,7 @@ use hallpass::model::{RefreshToken, SessionId, SessionToken, Time, TokenId, User
 use hallpass::start::{Sources, start};
 use hallpass::store::engine::Options;
 use hallpass::store::{Batch, Store};
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
@@ -91,11 +92,12 @@ impl Stock {
         let store = Store::open(options, 1).expect("a store");
         let vault = Vault::new(&keyfile::load(&data.join("key")).expect("a key file"));
         let keys: Vec<_> = store.view().keys().cloned().collect();
-        let ring = KeyRing::new(keys.iter().map(|row| {
+        let signing = keys.iter().map(|row| {
             let (kid, sealed) = (&row.value.kid, &row.value.sealed);
             let pkcs8 = vault.open(kid.as_bytes(), sealed).expect("the key is sealed by this key file");
             (SigningKey::from_pkcs8(row.value.algorithm, &pkcs8).expect("a key"), true)
-        }));
+        });
+        let ring = KeyRing::new(signing, HashSet::new());
         let (entropy, now) = (Entropy::system(), Clock::system().now());
         let mint = Mint { ring, entropy: entropy.clone(), now };
         Self { store, mint, entropy, now }
