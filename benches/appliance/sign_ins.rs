@@ -77,7 +77,7 @@ pub fn run(bench: &Bench) {
     }
     let columns = ["session checks", "p50 µs", "p99 µs", "p99.9 µs", "ratio of p99", "aim"];
     let table = Table::new("Session checks during a flood of sign-ins", &columns);
-    let figures = |of: fn(&([f64; 3], [f64; 3])) -> [f64; 3]| {
+    let figures = |of: fn(&(Figures, Figures)) -> Figures| {
         (0..3).map(|n| format!("{:.0}", median(rounds.iter().map(|round| of(round)[n]).collect()))).collect()
     };
     let ratio = median(rounds.iter().map(|(idle, flooded)| flooded[1] / idle[1]).collect());
@@ -91,6 +91,9 @@ pub fn run(bench: &Bench) {
          {ROUNDS} interleaved rounds, medians."
     );
 }
+
+/// The median and the tails of one round.
+type Figures = [f64; 3];
 
 /// Signs in over and over, every client to its own account.
 fn flood(port: u16, clients: usize, seconds: f64) -> Pace {
