@@ -54,9 +54,14 @@ struct NewPassword {
 }
 
 #[put("/api/v1/me/password", data = "<body>")]
-async fn password(auth: &Verbs, caller: Caller, visit: Visit<'_>, body: JsonBody<NewPassword>) -> Answer {
+async fn password(
+    auth: &Verbs,
+    _member: Member,
+    caller: Caller,
+    visit: Visit<'_>,
+    body: JsonBody<NewPassword>,
+) -> Answer {
     let NewPassword { current_password, new_password, device_token } = body.0;
-    auth.member(caller.signed_in.clone())?;
     let device = device_token.as_deref().or(visit.device);
     let issued = auth
         .change_own_password(&caller.signed_in, current_password, new_password, device, &visit.client)
@@ -80,8 +85,7 @@ async fn end_session(auth: &Verbs, member: Member, session: &str) -> Answer {
 }
 
 #[post("/api/v1/me/sessions/revoke-others")]
-async fn revoke_others(auth: &Verbs, caller: Caller, visit: Visit<'_>) -> Answer {
-    auth.member(caller.signed_in.clone())?;
+async fn revoke_others(auth: &Verbs, _member: Member, caller: Caller, visit: Visit<'_>) -> Answer {
     let issued = auth.logout(&caller.signed_in, Scope::Others).await?;
     let issued = issued.ok_or_else(|| Problem::of_status(rocket::http::Status::InternalServerError))?;
     Ok(reply_to(&visit, &caller, &issued))
