@@ -105,6 +105,22 @@ export const frame = (t, browser) => inHouse({}, async ({ origin }) => {
     await leave();
   });
 
+  await t.test('under a finger everything that acts is at least 44 pixels high', async () => {
+    const { page, leave } = await visitor(browser, origin, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    await enter(page, '/admin');
+    await admin.must('POST', '/admin/blacklist', { jti: crypto.randomUUID() });
+    for (const path of ['/admin/sessions', '/admin/users', '/admin/blacklist', '/admin/apps', '/admin/apps/shop']) {
+      await page.goto(path);
+      await page.waitForSelector('h1');
+      await page.waitForFunction(() => !document.querySelector('.skeleton, .skeleton-row'));
+      await page.getByRole('button', { name: 'Menu' }).click();
+      const low = await page.locator('button, select, nav a, .box, input:not([type=checkbox])').evaluateAll(all => all
+        .filter(one => one.checkVisibility() && one.getBoundingClientRect().height < 44).map(one => one.outerHTML));
+      assert.deepEqual(low, [], path);
+    }
+    await leave();
+  });
+
   await t.test('a chosen theme stays', async () => {
     const { page, leave } = await visitor(browser, origin);
     await enter(page, '/admin/apps');

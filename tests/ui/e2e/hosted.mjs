@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { AGENTS, boot, enter, inHouse, PASSWORD, presentable, rows, said, visitor } from './house.mjs';
+import { AGENTS, enter, inHouse, PASSWORD, presentable, rows, said, visitor } from './house.mjs';
 import { seed } from './seed.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -8,15 +8,14 @@ import { seed } from './seed.mjs';
  * @param {Page} page @param {string} login @param {string} password */
 async function fillIn(page, login, password) {
   await page.getByLabel('Login or e-mail').fill(login);
-  await page.getByLabel('Password').fill(password);
+  await page.getByLabel('Password', { exact: true }).fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
 /** Set-up, sign-in and account: server-rendered, whole without JavaScript.
  * @param {import('node:test').TestContext} t @param {import('playwright-core').Browser} browser */
 export async function hosted(t, browser) {
-  await t.test('without the link, set-up says how to get one; with it, the first administrator is made, once', async () => {
-    const { origin, setupLink, end } = await boot({ claimed: false });
+  await t.test('without the link, set-up says how to get one; with it, the first administrator is made, once', () => inHouse({ claimed: false }, async ({ origin, setupLink }) => {
     const { page, leave } = await visitor(browser, origin);
     await page.goto('/setup');
     await page.getByText('hallpass setup-link').waitFor();
@@ -27,12 +26,12 @@ export async function hosted(t, browser) {
     await page.getByLabel('Login').fill('ada');
     await page.getByLabel('Name').fill('Ada Lovelace');
     await page.getByLabel('Password', { exact: true }).fill('short');
-    await page.getByLabel('Password again').fill('short');
+    await page.getByLabel('Password again', { exact: true }).fill('short');
     await page.getByRole('button', { name: 'Make the administrator' }).click();
     await page.getByText(/At least 12|12 characters/).first().waitFor();
     await presentable(page, '/setup, refused');
     await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
-    await page.getByLabel('Password again').fill(PASSWORD);
+    await page.getByLabel('Password again', { exact: true }).fill(PASSWORD);
     await page.getByRole('button', { name: 'Make the administrator' }).click();
     await page.waitForURL(url => url.pathname !== '/setup');
     await page.context().clearCookies();
@@ -44,8 +43,7 @@ export async function hosted(t, browser) {
     await page.waitForURL('**/admin/users');
     await rows(page, 1);
     await leave();
-    end();
-  });
+  }));
 
   await inHouse({}, async ({ origin }) => {
     const admin = await seed(origin);

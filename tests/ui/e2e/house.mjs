@@ -23,7 +23,9 @@ export const AGENTS = {
 };
 
 const endings = new Set(/** @type {(() => void)[]} */ ([]));
-const endAll = () => endings.forEach(end => end());
+
+/** Ends every appliance that is still running. */
+export const endAll = () => endings.forEach(end => end());
 process.on('exit', endAll);
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => process.exit(1));
 process.on('uncaughtException', error => {

@@ -5,14 +5,17 @@ import { blacklist } from './blacklist.mjs';
 import { examples } from './examples.mjs';
 import { frame } from './frame.mjs';
 import { hosted } from './hosted.mjs';
-import { startBrowser } from './house.mjs';
+import { endAll, startBrowser } from './house.mjs';
 import { sessions } from './sessions.mjs';
 import { stepUp } from './step-up.mjs';
 import { users } from './users.mjs';
 
 const wanted = process.argv.slice(2);
 const browser = await startBrowser();
-test.after(() => browser.close());
+test.after(async () => {
+  await browser.close();
+  endAll();
+});
 const suites = [stepUp, frame, sessions, users, blacklist, apps, hosted, examples];
 const chosen = suites.filter(suite => !wanted.length || wanted.includes(suite.name));
 // Two at a time: one of them mostly waits for a minute to pass.
