@@ -124,6 +124,8 @@ const actions = {
 export default function User({ id }) {
   const user = useSignal(/** @type {any} */ (null));
   const refusal = useSignal(/** @type {Refusal | null} */ (null));
+  // The count of live sessions follows an act a moment later; the list itself is right at once, so it is read anew.
+  const acts = useSignal(0);
   const load = () => get(`/admin/users/${encodeURIComponent(id)}`).then(
     found => void ([user.value, refusal.value] = [found, null]),
     error => void (refusal.value = error));
@@ -135,7 +137,11 @@ export default function User({ id }) {
   if (!found) return html`<${Head} title="User" back=${back} /><${Skeleton} lines=${6} />`;
   const enabled = found.state === 'enabled';
   const act = (/** @type {keyof typeof actions} */ name) => () =>
-    actions[name](found, changed => void (changed ? (user.value = changed) : load()));
+    actions[name](found, changed => {
+      acts.value++;
+      if (changed) user.value = changed;
+      else load();
+    });
   const button = (/** @type {keyof typeof actions} */ name, /** @type {string} */ text, kind = '') => html`
     <button type="button" class="button ${kind}" onClick=${act(name)}>${text}</button>`;
   return html`
@@ -162,7 +168,7 @@ export default function User({ id }) {
         </select>
         <button type="button" class="button end" disabled=${!found.live_sessions} onClick=${act('signOut')}>Sign out everywhere</button>
       </div>
-      <${SessionList} key=${`${found.id} ${found.live_sessions} ${found.state}`} without=${['user']} changed=${load}
+      <${SessionList} key=${`${found.id} ${acts.value}`} without=${['user']} changed=${load}
         filter=${{ user: found.id, state: query.value.state }}
         empty=${html`<${Empty} icon="sessions" title="No sessions here" />`} />
     </section>
