@@ -40,7 +40,8 @@ function Side({ open, close }) {
     <nav aria-label="Admin" onClick=${close}>
       ${NAV.map(({ group, href, icon, label }) => html`
         ${group && html`<span class="group" key=${group}>${group}</span>`}
-        <a key=${href} href=${href} aria-current=${path.value.startsWith(href) ? (path.value === href ? 'page' : 'true') : null}>
+        <a key=${href} href=${href}
+          aria-current=${path.value === href ? 'page' : path.value.startsWith(`${href}/`) ? 'true' : null}>
           <${Icon} name=${icon} />${label}</a>`)}
     </nav>
     <div class="side-foot">

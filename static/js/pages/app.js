@@ -27,18 +27,20 @@ const fieldsOf = app => {
       hint: 'What a service that checks by itself goes on accepting after a revocation.' },
     { name: 'idle_minutes', label: app.strategy === 'refresh' ? 'Ends when not refreshed for' : 'Ends when unused for',
       type: 'minutes', value: app.idle_minutes, unless: !idle },
-    { name: 'absolute_minutes', label: 'Ends in any case after', type: 'minutes', value: app.absolute_minutes, unless: !sessions },
+    { name: 'absolute_minutes', label: 'Ends in any case after', type: 'minutes', value: app.absolute_minutes,
+      unless: !sessions },
     { name: 'remember_minutes', label: 'Or, when asked to remember, after', type: 'minutes', value: app.remember_minutes,
       unless: !sessions },
     { name: 'origins', label: 'Allowed origins', type: 'lines', value: app.origins, spellcheck: false,
       hint: 'One a line, like https://app.example: web pages that may call with its cookie.' },
     { name: 'replay_match', label: 'A refresh token that comes twice is forgiven', type: 'select', value: app.replay_match,
       unless: app.strategy !== 'refresh',
-      options: [{ value: 'network+agent', label: 'from the same network and browser' }, { value: 'agent', label: 'from the same browser' },
-        { value: 'none', label: 'from anywhere' }],
+      options: [{ value: 'network+agent', label: 'from the same network and browser' },
+        { value: 'agent', label: 'from the same browser' }, { value: 'none', label: 'from anywhere' }],
       hint: 'Within 30 seconds, for tabs that refresh at once. Everything else is answered as a theft.' },
     { name: 'appliance_access', label: 'Its credentials open Hallpass’s own API', type: 'check', value: app.appliance_access,
-      hint: 'An administrator’s token of this app can then do everything here. Only for apps that you trust like Hallpass itself.' },
+      hint: 'An administrator’s token of this app can then do everything here: only for apps that you trust like '
+        + 'Hallpass itself.' },
   ];
 };
 
@@ -67,7 +69,8 @@ export default function AppPage({ id }) {
   if (refusal.value) return html`<${Head} title="App" back=${back} /><${Failure} refusal=${refusal.value} again=${load} />`;
   if (!found) return html`<${Head} title="App" back=${back} /><${Skeleton} lines=${8} />`;
   return html`
-    <${Head} title=${found.name} back=${back} badges=${html`<${StrategyBadge} strategy=${found.strategy} /><${Marks} app=${found} />`}>
+    <${Head} title=${found.name} back=${back}
+      badges=${html`<${StrategyBadge} strategy=${found.strategy} /><${Marks} app=${found} />`}>
       <${Id} id=${found.id} whole what="app id" /> ${CHOICES[found.strategy].text}<//>
     <${Settings} app=${found} set=${set} />
     ${found.confidential && html`<${Secrets} app=${found} set=${set} />`}
@@ -110,7 +113,8 @@ function Secrets({ app, set }) {
     const answer = await ask({
       title: 'Remove this secret?',
       points: [{ icon: 'warn', text: 'Whoever still uses it is refused at once.' },
-        ...(app.secrets.length === 1 ? [{ icon: 'warn', text: 'It is the only one: the app cannot prove itself until you add another.' }] : [])],
+        ...(app.secrets.length > 1 ? [] : [
+          { icon: 'warn', text: 'It is the only one: the app cannot prove itself until you add another.' }])],
       danger: true,
       action: 'Remove secret',
       run: () => call('DELETE', `/admin/apps/${app.id}/secrets/${secret.id}`),
@@ -127,7 +131,8 @@ function Secrets({ app, set }) {
       <div><${Id} id=${secret.id} what="secret’s id" />
         <p class="muted small">created <${When} at=${secret.created_at} /> · ${secret.last_used_at
           ? html`last used <${Time} at=${secret.last_used_at} />` : 'never used'}</p></div>
-      <button type="button" class="button" aria-label="Remove secret ${secret.id}" onClick=${() => remove(secret)}>Remove…</button>
+      <button type="button" class="button" aria-label="Remove secret ${secret.id}"
+        onClick=${() => remove(secret)}>Remove…</button>
     </div>`)}
   </section>`;
 }
@@ -135,18 +140,23 @@ function Secrets({ app, set }) {
 /** Commands that work as they stand, but for the names in capitals.
  * @param {App} app @param {string} origin */
 export function snippets(app, origin) {
-  const login = `{"app": "${app.id}", "login": "ada", "password": "PASSWORD"${app.strategy === 'session' ? ', "transport": "body"' : ''}}`;
+  const transport = app.strategy === 'session' ? ', "transport": "body"' : '';
+  const login = `{"app": "${app.id}", "login": "ada", "password": "PASSWORD"${transport}}`;
+  /** @param {string} path @param {string[]} options */
+  const curl = (path, ...options) => [`curl -sS ${origin}${path}`, ...options].join(' \\\n  ');
+  const json = "-H 'content-type: application/json'";
   const bearer = app.strategy === 'session' ? 'SESSION_TOKEN' : 'ACCESS_TOKEN';
   const all = [
-    { what: 'Sign in', text: `curl -sS ${origin}/api/v1/auth/login \\\n  -H 'content-type: application/json' \\\n  -d '${login}'` },
-    { what: 'Check who is calling', text: `curl -sS ${origin}/api/v1/auth/session \\\n  -H 'authorization: Bearer ${bearer}'` },
+    { what: 'Sign in', text: curl('/api/v1/auth/login', json, `-d '${login}'`) },
+    { what: 'Check who is calling', text: curl('/api/v1/auth/session', `-H 'authorization: Bearer ${bearer}'`) },
   ];
   if (app.strategy === 'refresh') {
     all.push({ what: 'Refresh',
-      text: `curl -sS ${origin}/api/v1/auth/refresh \\\n  -H 'content-type: application/json' \\\n  -d '{"refresh_token": "REFRESH_TOKEN"}'` });
+      text: curl('/api/v1/auth/refresh', json, `-d '{"refresh_token": "REFRESH_TOKEN"}'`) });
   }
   if (app.confidential) {
-    all.push({ what: 'Ask about a token', text: `curl -sS ${origin}/oauth2/introspect \\\n  -u '${app.id}:CLIENT_SECRET' \\\n  -d 'token=${bearer}'` });
+    const text = curl('/oauth2/introspect', `-u '${app.id}:CLIENT_SECRET'`, `-d 'token=${bearer}'`);
+    all.push({ what: 'Ask about a token', text });
   }
   return all;
 }
@@ -166,8 +176,8 @@ function Danger({ app, set }) {
     const answer = await ask(enabled ? {
       title: html`Disable <${Said}>${app.name}<//>?`,
       lead: 'Nobody can sign in to it, and its sessions are refused until it is enabled again.',
-      points: app.strategy === 'session' ? [] : [{ icon: 'clock', text: 'Services that verify tokens by themselves accept those '
-        + `already handed out until they expire: up to ${lifetime(app.access_minutes)}.` }],
+      points: app.strategy === 'session' ? [] : [{ icon: 'clock', text: 'Services that verify tokens by themselves '
+        + `accept those already handed out until they expire: up to ${lifetime(app.access_minutes)}.` }],
       danger: true,
       action: 'Disable app',
       run: () => call('PATCH', `/admin/apps/${app.id}`, { state: 'disabled' }),
@@ -198,8 +208,10 @@ function Danger({ app, set }) {
   };
   return html`<section class="card danger-zone stack" aria-labelledby="danger">
     <h2 id="danger">Danger zone</h2>
-    <${Act} title=${enabled ? 'Disable' : 'Enable'} does=${enabled ? 'A pause: sign-ins and sessions are refused meanwhile.' : 'Ends the pause.'}>
-      <button type="button" class="button ${enabled ? 'danger-quiet' : ''}" onClick=${toggle}>${enabled ? 'Disable…' : 'Enable…'}</button><//>
+    <${Act} title=${enabled ? 'Disable' : 'Enable'}
+      does=${enabled ? 'A pause: sign-ins and sessions are refused meanwhile.' : 'Ends the pause.'}>
+      <button type="button" class="button ${enabled ? 'danger-quiet' : ''}" onClick=${toggle}>
+        ${enabled ? 'Disable…' : 'Enable…'}</button><//>
     ${app.built_in ? html`<p class="muted">A built-in app cannot be deleted.</p>` : html`
       <${Act} title="Delete" does="Its sessions end with it. It cannot be undone.">
         <button type="button" class="button danger-quiet" onClick=${remove}>Delete…</button><//>`}

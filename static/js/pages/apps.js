@@ -54,7 +54,8 @@ const lives = app => [
 export const Marks = ({ app }) => html`<span class="marks">
   ${app.state === 'disabled' ? html`<${Badge} kind="danger">Disabled<//>` : html`<${Badge} kind="good">Enabled<//>`}
   ${app.built_in && html`<${Badge}>Built in<//>`}
-  ${app.appliance_access && html`<${Badge} kind="info" title="Its credentials open Hallpass’s own API">Opens Hallpass<//>`}</span>`;
+  ${app.appliance_access && html`
+    <${Badge} kind="info" title="Its credentials open Hallpass’s own API">Opens Hallpass<//>`}</span>`;
 
 /** A secret is shown this once.
  * @param {string} app @param {string} secret */
@@ -71,7 +72,8 @@ async function create() {
     title: 'Create app',
     wide: true,
     fields: [
-      { name: 'id', label: 'Id', hint: 'a-z, 0-9 and -, beginning with a letter. It stands in tokens and cookies and never changes.',
+      { name: 'id', label: 'Id',
+        hint: 'a-z, 0-9 and -, beginning with a letter. It stands in tokens and cookies and never changes.',
         required: true, maxlength: 32, autocapitalize: 'none', spellcheck: false },
       { name: 'name', label: 'Name', hint: 'For people.', maxlength: 200 },
       { name: 'strategy', label: 'How its users stay signed in', type: 'choice', value: 'refresh',
@@ -99,5 +101,6 @@ export default function Apps() {
       <button type="button" class="button primary" onClick=${create}><${Icon} name="plus" />Create app</button>`}>
       What people sign in to. Each app picks how its users stay signed in.<//>
     <${Table} list=${list} columns=${columns} label="Apps" name=${(/** @type {App} */ app) => app.name}
-      open=${(/** @type {App} */ app) => navigate(`/admin/apps/${app.id}`)} empty=${html`<${Empty} icon="apps" title="No apps" />`} />`;
+      open=${(/** @type {App} */ app) => navigate(`/admin/apps/${app.id}`)}
+      empty=${html`<${Empty} icon="apps" title="No apps" />`} />`;
 }

@@ -23,7 +23,8 @@ const columns = ({ reload }) => /** @type {import('../ui/table.js').Column[]} */
     ? html`<a href="/admin/users/${user.id}"><${Said}>${user.login ?? 'Deleted user'}<//></a>`
     : html`<span class="muted">not known</span>`) },
   { name: 'reason', title: 'Reason', cell: entry => html`
-    <${Said}>${entry.reason ? reasonInWords(entry.reason) : 'No reason given'}<//><${Said} class="sub">${byWhom(entry.by) || 'by Hallpass'}<//>` },
+    <${Said}>${entry.reason ? reasonInWords(entry.reason) : 'No reason given'}<//>
+    <${Said} class="sub">${byWhom(entry.by) || 'by Hallpass'}<//>` },
   { name: 'times', title: 'Since', cell: ({ at, until }) => html`
     <${Time} at=${at} /><span class="sub">leaves <${Time} at=${until} /></span>` },
   { name: 'act', title: 'Actions', hidden: true, cell: entry => (entry.manual
@@ -55,9 +56,11 @@ const STRIKES = /** @type {Record<string, { label: string, hint: string, does: s
   sid: { label: 'A session, by its sid', hint: 'The claim sid of a token, or an id from the list of sessions.',
     does: 'The session ends, and every token of it is refused. This is final.', text: 'sid' },
   user_id: { label: 'A user', hint: 'Login, e-mail or id.',
-    does: 'Everything of the user ends, and every token so far is refused. They can sign in anew. This is final.', text: 'User' },
+    does: 'Everything of the user ends, and every token so far is refused. They can sign in anew. This is final.',
+    text: 'User' },
   kid: { label: 'A signing key, by its kid', hint: 'From a token’s header. Use it when the key has leaked.',
-    does: 'Every token that this key signed is refused, of all people and apps; a new key signs from now on. This is final.', text: 'kid' },
+    does: 'Every token that this key signed is refused, of all people and apps; a new key signs from now on. This is '
+      + 'final.', text: 'kid' },
 });
 
 /** A user's id by what an administrator would type.
@@ -74,7 +77,8 @@ async function add(done) {
     title: 'Add to the blacklist',
     wide: true,
     points: now => (now.kind ? [{ icon: now.kind === 'kid' ? 'warn' : 'check', text: STRIKES[now.kind].does },
-      { icon: 'clock', text: 'Services that verify tokens by themselves must know the blacklist; others accept a token until it expires.' }] : []),
+      { icon: 'clock', text: 'Services that verify tokens by themselves must know the blacklist; those that do not '
+        + 'accept a token until it expires.' }] : []),
     fields: now => {
       const kind = now.kind ?? 'token';
       const what = { name: kind, label: STRIKES[kind].text, hint: STRIKES[kind].hint, required: true };
@@ -114,5 +118,6 @@ export default function Blacklist() {
       { name: 'kind', label: 'Kind', kind: 'select', options: [['', 'Any kind'],
         ...Object.entries(KINDS).map(([id, { label, strikes }]) => [id, `${label}: ${strikes.toLowerCase()}`])] },
     ]} />
-    <${Table} list=${list} columns=${columns(list)} label="Blacklist" name=${(/** @type {any} */ entry) => entry.subject} empty=${empty} />`;
+    <${Table} list=${list} columns=${columns(list)} label="Blacklist" empty=${empty}
+      name=${(/** @type {any} */ entry) => entry.subject} />`;
 }

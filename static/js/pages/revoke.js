@@ -15,7 +15,9 @@ export function consequences(strategies, known, of) {
   const bearing = known.filter(app => app.strategy !== 'session' && (!of || of.has(app.id)));
   const longest = Math.max(0, ...bearing.map(app => app.access_minutes));
   const points = [];
-  if (strategies.has('session')) points.push({ icon: 'check', text: 'Cookie sessions are refused from their next request on.' });
+  if (strategies.has('session')) {
+    points.push({ icon: 'check', text: 'Cookie sessions are refused from their next request on.' });
+  }
   if (strategies.has('refresh')) points.push({ icon: 'check', text: 'Refresh tokens stop working at once.' });
   if (['refresh', 'tracked', 'jwt'].some(strategy => strategies.has(strategy)) && longest) {
     points.push({ icon: 'check', text: 'Access tokens already handed out are blacklisted here at once.' });

@@ -2,6 +2,7 @@
 import { get, Refusal } from '../lib/api.js';
 import { called } from '../lib/fmt.js';
 import { html, useEffect, useSignal } from '../lib/html.js';
+import { withQuery } from '../router.js';
 import { Badge, Copyable, Ended, Facts, Failure, Head, Id, Said, Skeleton, StrategyBadge, When } from '../ui/parts.js';
 import { revoke } from './revoke.js';
 
@@ -33,7 +34,8 @@ export default function Session({ id }) {
         ['Session', html`<${Id} id=${found.id} whole what="session id" />`],
         ['App', html`<a href="/admin/apps/${found.app}">${found.app}</a> <${StrategyBadge} strategy=${found.strategy} />`],
         ['Address', html`<code>${found.address}</code>`],
-        ['Network', html`<a href="/admin/sessions?network=${encodeURIComponent(found.network)}"><code>${found.network}</code></a>`],
+        ['Network', html`<a href=${withQuery('/admin/sessions', { network: found.network })}>
+          <code>${found.network}</code></a>`],
         ['Signed in', time(found.opened_at)],
         ['Last active', time(found.last_seen_at)],
         ...(live

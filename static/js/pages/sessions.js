@@ -34,6 +34,12 @@ const columns = /** @type {Column[]} */ ([
     : html`<${Time} at=${session.last_seen_at} /><span class="sub">ends <${Time} at=${endOf(session)} /></span>`) },
 ]);
 
+const ABOUT = /** @type {Record<string, string>} */ ({
+  live: 'Everyone who is signed in right now, on every device.',
+  ended: 'Sessions that are over, and how they ended.',
+  all: 'All sessions, live and ended.',
+});
+
 const endOf = (/** @type {any} */ { idle_expires_at: idle, expires_at: end }) => (idle && idle < end ? idle : end);
 
 /** @param {{ reload: () => void, leave?: string }} props @returns {Column} */
@@ -41,7 +47,8 @@ const actions = ({ reload }) => ({
   name: 'act', title: 'Actions', hidden: true, cell: session => session.state === 'live' && html`
     <button type="button" class="button slim" disabled=${session.current}
       title=${session.current ? 'Your own session: sign out instead' : null}
-      aria-label="Revoke ${nameOf(session)}" onClick=${async () => (await revoking()).revoke([session], reload)}>Revoke</button>`,
+      aria-label="Revoke ${nameOf(session)}"
+      onClick=${async () => (await revoking()).revoke([session], reload)}>Revoke</button>`,
 });
 
 /** The sessions of one user or of all, with what can be done to them.
@@ -65,7 +72,8 @@ export function SessionList({ filter, empty, without = [], changed }) {
       columns=${[...columns.filter(column => !without.includes(column.name)), actions({ reload })]} empty=${empty}
       act=${act}
       open=${(/** @type {any} */ row) => navigate(`/admin/sessions/${row.id}`)} />
-    <${BulkBar} choice=${choice} more=${!!list.next.value && filter.state !== 'all'} action="Revoke…" act=${() => act([...choice.rows.value.values()])} />`;
+    <${BulkBar} choice=${choice} more=${!!list.next.value && filter.state !== 'all'} action="Revoke…"
+      act=${() => act([...choice.rows.value.values()])} />`;
 }
 
 /** Logins that begin like this, for the search.
@@ -94,10 +102,9 @@ export default function Sessions() {
         <button type="button" class="button" onClick=${clear}>Clear filters</button><//>`
     : html`<${Empty} icon="sessions" title=${state === 'ended' ? 'No session has ended yet' : 'Nobody is signed in'}>
         <span class="muted">A session appears here when somebody signs in to one of your apps.</span><//>`;
-  const word = /** @type {Record<string, string>} */ ({ ended: 'Sessions that are over, and how they ended.', all: 'All sessions, live and ended.' });
   return html`
     <${Head} title="Sessions" aside=${html`<${Live} figures=${overview.value} />`}>
-      ${word[state ?? ''] ?? 'Everyone who is signed in right now, on every device.'}<//>
+      ${ABOUT[state || 'live']}<//>
     ${overview.value?.attention.map((/** @type {any} */ { code, message }) => html`
       <div class="notice warn" key=${code}><strong>Needs attention</strong><span>${message}</span></div>`)}
     <${FilterBar} label="Filter sessions" filters=${[

@@ -7,7 +7,7 @@ import { ask } from '../ui/form.js';
 import { Badge, Empty, Facts, Failure, Head, Id, Said, Skeleton, toast, When } from '../ui/parts.js';
 import { consequences } from './revoke.js';
 import { SessionList } from './sessions.js';
-import { Role, Standing, userFields } from './users.js';
+import { Email, Role, Standing, userFields } from './users.js';
 
 const ALL = new Set(['session', 'refresh', 'tracked', 'jwt']);
 
@@ -33,7 +33,8 @@ const actions = {
     const answer = await ask({
       title: html`Edit <${Said}>${called(user)}<//>`,
       fields: [...userFields(user),
-        { name: 'email_verified', label: 'The e-mail is confirmed: it is a sign-in name', type: 'check', value: user.email_verified }],
+        { name: 'email_verified', label: 'The e-mail is confirmed: it is a sign-in name', type: 'check',
+          value: user.email_verified }],
       points: now => (now.role && now.role !== user.role
         ? [{ icon: 'warn', text: 'A new role ends every session and token of theirs: they sign in again.' }] : []),
       action: 'Save changes',
@@ -146,12 +147,13 @@ export default function User({ id }) {
     <button type="button" class="button ${kind}" onClick=${act(name)}>${text}</button>`;
   return html`
     <${Head} title=${called(found)} back=${back}
-      badges=${html`<${Role} user=${found} /><${Standing} user=${found} />${found.id === me.value?.id && html`<${Badge} kind="good">You<//>`}`}
+      badges=${html`<${Role} user=${found} /><${Standing} user=${found} />
+        ${found.id === me.value?.id && html`<${Badge} kind="good">You<//>`}`}
       aside=${html`${button('edit', 'Edit')}${button('password', 'Set password')}`} />
     <section class="card" aria-label="Details">
       <${Facts} of=${[
         ['Login', html`<${Said} class="mono">${found.login}<//>`],
-        ['E-mail', found.email ? html`<${Said}>${found.email}<//>${!found.email_verified && html` <${Badge} kind="warn">Not confirmed<//>`}` : 'none'],
+        ['E-mail', html`<${Email} user=${found} />`],
         ['Groups', found.groups.length ? html`<${Said}>${found.groups.join(', ')}<//>` : 'none'],
         ['User', html`<${Id} id=${found.id} whole what="user id" />`],
         ['Last sign-in', found.last_sign_in_at ? html`<${When} at=${found.last_sign_in_at} />` : 'never'],
@@ -166,7 +168,8 @@ export default function User({ id }) {
           onChange=${(/** @type {any} */ event) => setQuery({ state: event.target.value })}>
           <option value="">Live</option><option value="ended">Ended</option><option value="all">Live and ended</option>
         </select>
-        <button type="button" class="button end" disabled=${!found.live_sessions} onClick=${act('signOut')}>Sign out everywhere</button>
+        <button type="button" class="button end" disabled=${!found.live_sessions} onClick=${act('signOut')}>
+          Sign out everywhere</button>
       </div>
       <${SessionList} key=${`${found.id} ${acts.value}`} without=${['user']} changed=${load}
         filter=${{ user: found.id, state: query.value.state }}

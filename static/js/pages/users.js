@@ -12,9 +12,7 @@ import { FilterBar, Table, useList } from '../ui/table.js';
 const columns = /** @type {import('../ui/table.js').Column[]} */ ([
   { name: 'user', title: 'User', cell: user => html`
     <a class="strong" href="/admin/users/${user.id}"><${Said}>${called(user)}<//></a><${Said} class="sub">${user.login}<//>` },
-  { name: 'email', title: 'E-mail', cell: user => (user.email
-    ? html`<${Said}>${user.email}<//>${!user.email_verified && html`<${Badge} kind="warn">Not confirmed<//>`}`
-    : html`<span class="muted">none</span>`) },
+  { name: 'email', title: 'E-mail', cell: user => html`<${Email} user=${user} />` },
   { name: 'role', title: 'Role', cell: user => html`
     <span><${Role} user=${user} /><${Standing} user=${user} /></span>
     ${user.groups.length > 0 && html`<${Said} class="sub">${user.groups.join(', ')}<//>`}` },
@@ -27,6 +25,11 @@ const columns = /** @type {import('../ui/table.js').Column[]} */ ([
 ]);
 
 /** @param {{ user: any }} props */
+export const Email = ({ user }) => (user.email
+  ? html`<${Said}>${user.email}<//> ${!user.email_verified && html`<${Badge} kind="warn">Not confirmed<//>`}`
+  : html`<span class="muted">none</span>`);
+
+/** @param {{ user: any }} props */
 export const Role = ({ user }) => (user.role === 'admin' ? html`<${Badge} kind="info">Admin<//>` : html`<${Badge}>User<//>`);
 
 /** Only what is out of the ordinary is said.
@@ -36,12 +39,14 @@ export const Standing = ({ user }) => (user.state === 'enabled' ? null : html` <
 /** The fields of a user, for making and for changing one.
  * @param {any} [user] @returns {FieldSpec[]} */
 export const userFields = user => [
-  { name: 'login', label: 'Login', value: user?.login, hint: 'What they sign in with. No @.', required: true, maxlength: 64, autocapitalize: 'none' },
+  { name: 'login', label: 'Login', value: user?.login, hint: 'What they sign in with. No @.', required: true,
+    maxlength: 64, autocapitalize: 'none' },
   { name: 'name', label: 'Name', value: user?.name, maxlength: 200 },
   { name: 'email', label: 'E-mail', type: 'email', value: user?.email, hint: 'Optional. They can sign in with it, too.' },
   { name: 'role', label: 'Role', type: 'select', value: user?.role ?? 'user',
     options: [{ value: 'user', label: 'User' }, { value: 'admin', label: 'Administrator: may do everything here' }] },
-  { name: 'groups', label: 'Groups', type: 'lines', value: user?.groups, hint: 'Optional, one a line. Apps read them.', rows: 2 },
+  { name: 'groups', label: 'Groups', type: 'lines', value: user?.groups, rows: 2,
+    hint: 'Optional, one a line. Apps read them.' },
 ];
 
 async function create() {
@@ -68,7 +73,8 @@ export default function Users() {
   const empty = q || state || role
     ? html`<${Empty} icon="search" title="No user matches these filters">
         <span class="muted">The search finds the beginnings of logins, e-mails and words of names.</span>
-        <button type="button" class="button" onClick=${() => setQuery({ q: '', state: '', role: '' })}>Clear filters</button><//>`
+        <button type="button" class="button" onClick=${() => setQuery({ q: '', state: '', role: '' })}>
+          Clear filters</button><//>`
     : html`<${Empty} icon="users" title="No users yet" />`;
   return html`
     <${Head} title="Users" aside=${html`
@@ -76,8 +82,10 @@ export default function Users() {
       Everyone who can sign in, to any app.<//>
     <${FilterBar} label="Filter users" filters=${[
       { name: 'q', label: 'Login, e-mail or name', kind: 'search' },
-      { name: 'role', label: 'Role', kind: 'select', options: [['', 'Any role'], ['admin', 'Administrators'], ['user', 'Users']] },
-      { name: 'state', label: 'State', kind: 'select', options: [['', 'Any state'], ['enabled', 'Enabled'], ['disabled', 'Disabled']] },
+      { name: 'role', label: 'Role', kind: 'select',
+        options: [['', 'Any role'], ['admin', 'Administrators'], ['user', 'Users']] },
+      { name: 'state', label: 'State', kind: 'select',
+        options: [['', 'Any state'], ['enabled', 'Enabled'], ['disabled', 'Disabled']] },
     ]} />
     <${Table} list=${list} columns=${columns} label="Users" name=${called} empty=${empty}
       open=${(/** @type {any} */ user) => navigate(`/admin/users/${user.id}`)} />`;

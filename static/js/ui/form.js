@@ -197,7 +197,8 @@ function Dialog({ question, close }) {
 /** Asks for the password again. Answers whether it was proven. */
 export const askPassword = async () => (await ask({
   title: 'Confirm it is you',
-  lead: 'This changes who can sign in or what is trusted, so your password is asked for again. It then counts for a few minutes.',
+  lead: 'This changes who can sign in or what is trusted, so your password is asked for again. It then counts for a '
+    + 'few minutes.',
   fields: [{ name: 'password', label: 'Your password', type: 'password', autocomplete: 'current-password', required: true }],
   action: 'Confirm',
   run: ({ password }) => reauthenticate(password).catch(refusal => {

@@ -125,7 +125,8 @@ export const Failure = ({ refusal, again }) => html`
 /** Lines of grey where text will be.
  * @param {{ lines?: number }} props */
 export const Skeleton = ({ lines = 4 }) => html`
-  <div class="card skeleton" aria-busy="true" aria-label="Loading">${Array.from({ length: lines }, () => html`<span />`)}</div>`;
+  <div class="card skeleton" aria-busy="true">
+    ${Array.from({ length: lines }, () => html`<span />`)}</div>`;
 
 /** Names with values.
  * @param {{ of: [string, any][] }} props */

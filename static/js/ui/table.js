@@ -143,7 +143,8 @@ export function Table({ list, columns, label, choice, name, empty, act, open }) 
           ${!items.value && Array.from({ length: 8 }, (_, i) => html`
             <tr role="row" class="skeleton-row" key=${`loading-${i}`}><td role="cell" colspan=${cells}><span /></td></tr>`)}
           ${rows.map(row => html`
-            <tr role="row" key=${row.id} data-id=${row.id} tabindex="-1" class=${choice?.rows.value.has(row.id) ? 'chosen' : ''}>
+            <tr role="row" key=${row.id} data-id=${row.id} tabindex="-1"
+              class=${choice?.rows.value.has(row.id) ? 'chosen' : ''}>
               ${choice && html`<td role="cell" class="choose">
                 <${Box} label="Select ${name(row)}" checked=${choice.rows.value.has(row.id)} disabled=${!choice.may(row)}
                   toggle=${(/** @type {boolean} */ span) => choice.toggle(row.id, span)} /></td>`}

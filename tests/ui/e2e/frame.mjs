@@ -106,7 +106,9 @@ export const frame = (t, browser) => inHouse({}, async ({ origin }) => {
   });
 
   await t.test('under a finger everything that acts is at least 44 pixels high', async () => {
-    const { page, leave } = await visitor(browser, origin, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    const { page, leave } = await visitor(browser, origin, {
+      viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true,
+    });
     await enter(page, '/admin');
     await admin.must('POST', '/admin/blacklist', { jti: crypto.randomUUID() });
     for (const path of ['/admin/sessions', '/admin/users', '/admin/blacklist', '/admin/apps', '/admin/apps/shop']) {

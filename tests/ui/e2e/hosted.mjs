@@ -15,7 +15,8 @@ async function fillIn(page, login, password) {
 /** Set-up, sign-in and account: server-rendered, whole without JavaScript.
  * @param {import('node:test').TestContext} t @param {import('playwright-core').Browser} browser */
 export async function hosted(t, browser) {
-  await t.test('without the link, set-up says how to get one; with it, the first administrator is made, once', () => inHouse({ claimed: false }, async ({ origin, setupLink }) => {
+  const once = 'without the link, set-up says how to get one; with it, the first administrator is made, once';
+  await t.test(once, () => inHouse({ claimed: false }, async ({ origin, setupLink }) => {
     const { page, leave } = await visitor(browser, origin);
     await page.goto('/setup');
     await page.getByText('hallpass setup-link').waitFor();

@@ -4,9 +4,10 @@ import { enter, inHouse, PASSWORD, presentable, question, rows, said, steps, vis
 
 /** How long a proof of the password counts in this suite: the shortest that may be set. */
 const STEP_UP_MINUTES = 1;
+const OPTIONS = { HALLPASS_SESSION__STEP_UP_MINUTES: String(STEP_UP_MINUTES) };
 
 /** @param {import('node:test').TestContext} t @param {import('playwright-core').Browser} browser */
-export const stepUp = (t, browser) => inHouse({ options: { HALLPASS_SESSION__STEP_UP_MINUTES: String(STEP_UP_MINUTES) } }, async ({ origin }) => {
+export const stepUp = (t, browser) => inHouse({ options: OPTIONS }, async ({ origin }) => {
   const step = steps(t);
   const { page, context, leave } = await visitor(browser, origin);
   await enter(page, '/admin/users');
