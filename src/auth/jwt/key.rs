@@ -4,7 +4,8 @@ use crate::model::claims::{Algorithm, Claims};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, VerificationAlgorithm,
 };
 use aws_lc_rs::{encoding::Pkcs8V1Der, rsa};
 use base64::Engine as _;
@@ -41,7 +42,7 @@ enum Pair {
 pub struct SigningKey {
     pub(super) algorithm: Algorithm,
     pub(super) kid: String,
-    pub(super) decoding: DecodingKey,
+    public: ParsedPublicKey,
     jwk: Jwk,
     pair: Pair,
     /// `{"alg":…,"typ":"at+jwt","kid":…}` in base64url, with its dot.
@@ -82,22 +83,25 @@ impl SigningKey {
     /// # Errors
     /// When it is no such key.
     pub fn from_pkcs8(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self, KeyFault> {
-        let (pair, decoding) = match algorithm {
+        let (pair, decoding, public) = match algorithm {
             Algorithm::ES256 => {
                 let pair =
                     EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(fault)?;
                 let decoding = DecodingKey::from_ec_der(pair.public_key().as_ref());
-                (Pair::Ec(pair), decoding)
+                let public = parsed(&pair, &ECDSA_P256_SHA256_FIXED)?;
+                (Pair::Ec(pair), decoding, public)
             }
             Algorithm::EdDSA => {
                 let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(fault)?;
                 let decoding = DecodingKey::from_ed_der(pair.public_key().as_ref());
-                (Pair::Ed(pair), decoding)
+                let public = parsed(&pair, &ED25519)?;
+                (Pair::Ed(pair), decoding, public)
             }
             Algorithm::RS256 => {
                 let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(fault)?;
                 let decoding = DecodingKey::from_rsa_der(pair.public_key().as_ref());
-                (Pair::Rsa(pair), decoding)
+                let public = parsed(&pair, &RSA_PKCS1_2048_8192_SHA256)?;
+                (Pair::Rsa(pair), decoding, public)
             }
         };
         let mut jwk = Jwk::from_decoding_key(&decoding, Some(theirs(algorithm))).map_err(fault)?;
@@ -106,7 +110,12 @@ impl SigningKey {
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
         let header = serde_json::json!({ "alg": algorithm.as_str(), "typ": "at+jwt", "kid": kid });
         let header = format!("{}.", BASE64URL.encode(header.to_string()));
-        Ok(Self { algorithm, kid, decoding, jwk, pair, header })
+        Ok(Self { algorithm, kid, public, jwk, pair, header })
+    }
+
+    /// Whether the signature over the signing input is this key's.
+    pub(super) fn verifies(&self, message: &str, signature: &[u8]) -> bool {
+        self.public.verify_sig(message.as_bytes(), signature).is_ok()
     }
 
     fn sign(&self, claims: &Claims) -> Result<String, KeyFault> {
@@ -131,6 +140,10 @@ impl SigningKey {
         BASE64URL.encode_string(signature, &mut token);
         Ok(token)
     }
+}
+
+fn parsed(pair: &impl KeyPair, by: &'static dyn VerificationAlgorithm) -> Result<ParsedPublicKey, KeyFault> {
+    ParsedPublicKey::new(by, pair.public_key()).map_err(fault)
 }
 
 pub(super) const fn theirs(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
