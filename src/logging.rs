@@ -190,6 +190,9 @@ fn line(out: &mut Vec<u8>, json: bool, now: Time, access: &Access<'_>) {
 
 /// As the inside of a JSON string: whoever writes a path writes no second line and no colours into the log.
 fn escaped(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),

@@ -32,12 +32,16 @@ impl Client {
             // A local test client has no peer; it counts as this machine.
             let peer = request.remote().map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip());
             let headers = request.headers();
+            // One walk instead of a look-up for each, as most requests have none of them.
+            let any_forwarding =
+                headers.iter().any(|header| FORWARDING_HEADERS.iter().any(|name| header.name == *name));
+            let forwarded = |name| if any_forwarding { headers.get(name).collect() } else { Vec::new() };
             let seen = Seen {
                 peer,
                 host: headers.get_one("host"),
-                forwarded_for: headers.get("x-forwarded-for").collect(),
-                forwarded_proto: headers.get("x-forwarded-proto").collect(),
-                any_forwarding: FORWARDING_HEADERS.iter().any(|name| headers.contains(*name)),
+                forwarded_for: forwarded("x-forwarded-for"),
+                forwarded_proto: forwarded("x-forwarded-proto"),
+                any_forwarding,
             };
             let Some(site) = Site::of(request) else {
                 return resolve(&seen, &[], false);

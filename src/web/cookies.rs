@@ -35,8 +35,11 @@ impl CookieStyle {
 
     /// `__Host-hp-<name>`, or `hp-<name>` where `Secure` cannot be had. The name is an app's id or one of ours.
     pub fn name(self, name: &str) -> String {
-        let prefix = if self.secure { "__Host-" } else { "" };
-        format!("{prefix}hp-{name}")
+        format!("{}{name}", self.prefix())
+    }
+
+    const fn prefix(self) -> &'static str {
+        if self.secure { "__Host-hp-" } else { "hp-" }
     }
 
     /// Sets the cookie; without `max_age_seconds` it goes when the browser closes. `value` must be a token of ours
@@ -63,19 +66,18 @@ impl CookieStyle {
 impl CookieStyle {
     /// The apps whose cookies came, each with its value. One that came twice does not count.
     pub fn apps<'r>(self, request: &'r Request<'_>) -> Vec<(AppId, &'r str)> {
-        let prefix = self.name("");
         let mut apps: Vec<(AppId, &str)> = Vec::new();
-        for pair in request.headers().get("cookie").flat_map(|header| header.split(';')) {
-            let name = pair.split('=').next().unwrap_or_default().trim();
-            let Some(app) = name.strip_prefix(&prefix).and_then(|id| id.parse::<AppId>().ok()) else {
-                continue;
-            };
-            if let Found::One(value) = self.find(request, app.as_str())
-                && !apps.iter().any(|(known, _)| *known == app)
-            {
-                apps.push((app, value));
+        let pairs = request.headers().get("cookie").flat_map(|header| header.split(';'));
+        for (name, value) in pairs.filter_map(|pair| pair.split_once('=')) {
+            let id = name.trim().strip_prefix(self.prefix());
+            let Some(app) = id.and_then(|id| id.parse::<AppId>().ok()) else { continue };
+            match apps.iter_mut().find(|(known, _)| *known == app) {
+                Some((_, known)) => *known = "",
+                None => apps.push((app, value.trim())),
             }
         }
+        // An empty value is none.
+        apps.retain(|(_, value)| !value.is_empty());
         apps
     }
 }

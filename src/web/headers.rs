@@ -53,7 +53,8 @@ pub(super) fn complete(request: &Request<'_>, response: &mut Response<'_>) {
 fn apply(strict_transport: bool, request: &Request<'_>, response: &mut Response<'_>) {
     let html = response.content_type().is_some_and(|kind| kind.is_html());
     let mut absent = |name: &'static str, value: &'static str| {
-        if !response.headers().contains(name) {
+        // One by one: there are few so far, and the map hashes a name letter by letter.
+        if !response.headers().iter().any(|header| header.name == name) {
             response.set_raw_header(name, value);
         }
     };

@@ -11,6 +11,9 @@ use rocket::response::{Responder, Response, Result};
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 
+/// What most answers fit in without growing.
+const USUAL_BODY_BYTES: usize = 1024;
+
 /// A JSON answer with cookies.
 pub struct Reply {
     pub status: Status,
@@ -19,8 +22,9 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn json(body: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(body).expect("our answers hold nothing that JSON cannot say");
+    pub fn json(value: &impl Serialize) -> Self {
+        let mut body = Vec::with_capacity(USUAL_BODY_BYTES);
+        serde_json::to_writer(&mut body, value).expect("our answers hold nothing that JSON cannot say");
         Self { status: Status::Ok, body, headers: Vec::new() }
     }
 
