@@ -15,7 +15,7 @@ use hallpass::model::network::Network;
 use hallpass::model::password::Password;
 use hallpass::model::refresh::{RefreshCredential, RefreshState};
 use hallpass::model::session::{Credential, Session, SessionCredential};
-use hallpass::model::time::DAY_MS;
+use hallpass::model::time::{DAY_MS, HOUR_MS};
 use hallpass::model::user::{Role, Roster, Standing, User};
 use hallpass::model::{RefreshToken, SessionId, SessionToken, Time, TokenId, UserId};
 use hallpass::start::{Sources, start};
@@ -31,6 +31,9 @@ pub const PASSWORD: &str = "a long and lovely passphrase";
 /// The server of a load generator is not its browser; it needs no more than this.
 const AGENT: &str = "Bench 1 on Linux";
 const SESSIONS_PER_USER: u64 = 10;
+/// All sessions were opened within this time, one after the other.
+const OPENED_WITHIN_MS: i64 = HOUR_MS;
+const FILL_CACHE_BYTES: u64 = 2 << 30;
 /// Below the most operations that a batch may have, at nine for a session and six for a user.
 const SESSIONS_PER_BATCH: usize = 50;
 
@@ -88,7 +91,7 @@ impl Stock {
     pub fn open(directory: &Path) -> Self {
         let data = directory.join("data");
         // Closing it syncs once; what a crash would lose can be made again.
-        let options = Options { sync: false, ..Options::new(&data) };
+        let options = Options { sync: false, cache_bytes: FILL_CACHE_BYTES, ..Options::new(&data) };
         let store = Store::open(options, 1).expect("a store");
         let vault = Vault::new(&keyfile::load(&data.join("key")).expect("a key file"));
         let keys: Vec<_> = store.view().keys().cloned().collect();
@@ -114,19 +117,21 @@ impl Stock {
         while all.len() < count {
             let mut batch = Batch::new();
             for _ in 0..SESSIONS_PER_BATCH.min(count - all.len()) {
+                let left = (count - all.len()) as i64;
+                let opened_at = self.now.plus_ms(-OPENED_WITHIN_MS * left / count as i64);
                 let user = match all.len() as u64 % SESSIONS_PER_USER {
-                    0 => self.put_user(&mut batch),
+                    0 => self.put_user(&mut batch, opened_at),
                     _ => all.last().map(|put: &Put| put.user).expect("a first one"),
                 };
-                all.push(self.put_session(&mut batch, user, strategy));
+                all.push(self.put_session(&mut batch, user, strategy, opened_at));
             }
             self.store.commit_blocking(batch).expect("the store takes it");
         }
         all
     }
 
-    fn put_user(&self, batch: &mut Batch) -> UserId {
-        let id = UserId::new(self.now, self.entropy.bytes());
+    fn put_user(&self, batch: &mut Batch, now: Time) -> UserId {
+        let id = UserId::new(now, self.entropy.bytes());
         let user = User {
             id,
             login: format!("u{}", id.to_string().replace('-', "")),
@@ -139,27 +144,27 @@ impl Stock {
             epoch: 1,
             cut: None,
             password_generation: 1,
-            password_changed_at: Some(self.now),
-            created_at: self.now,
+            password_changed_at: Some(now),
+            created_at: now,
         };
-        let roster = Roster { live: SESSIONS_PER_USER as u32, last_sign_in_at: Some(self.now) };
+        let roster = Roster { live: SESSIONS_PER_USER as u32, last_sign_in_at: Some(now) };
         batch.put_user(None, &user).put_roster(None, &id, &roster);
         id
     }
 
-    fn put_session(&self, batch: &mut Batch, user: UserId, strategy: Strategy) -> Put {
+    fn put_session(&self, batch: &mut Batch, user: UserId, strategy: Strategy, now: Time) -> Put {
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
         let app = if strategy == Strategy::Session { App::APPLIANCE } else { App::DEFAULT };
         let session = Session {
-            id: SessionId::new(self.now, self.entropy.bytes()),
+            id: SessionId::new(now, self.entropy.bytes()),
             user,
             app: app.parse().expect("a built-in app"),
             strategy,
             epoch: 1,
-            opened_at: self.now,
-            ends_at: self.now.plus_ms(DAY_MS),
+            opened_at: now,
+            ends_at: now.plus_ms(DAY_MS),
             idle_minutes: 90,
-            proven_at: self.now,
+            proven_at: now,
             device: AGENT.into(),
             device_kind: DeviceKind::Tool,
             address: address.to_string(),
