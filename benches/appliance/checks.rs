@@ -2,7 +2,7 @@
 
 use super::load::Ring;
 use super::report::{Aim, Table, judged, median};
-use super::server::{Cores, Server};
+use super::server::Server;
 use super::stock::{self, Put, Stock};
 use super::{Bench, cpu_seconds};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
