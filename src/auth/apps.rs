@@ -251,7 +251,7 @@ fn apply_fields(app: &mut App, fields: &AppFields) -> Verdict<()> {
         absolute_minutes: fields.absolute_minutes.unwrap_or(app.lifetimes.absolute_minutes),
         remember_minutes: fields.remember_minutes.unwrap_or(app.lifetimes.remember_minutes),
     };
-    if let Some((field, message)) = app.lifetimes.fault() {
+    if let Some((field, message)) = app.lifetimes.fault(app.strategy) {
         fault(field, "out_of_range", message);
     }
     if let Some(origins) = &fields.origins {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// How many secrets a confidential app may have at a time: the old and the new one of a change.
 pub const SECRETS_MAX: usize = 2;
 pub const ORIGINS_MAX: usize = 20;
+/// The longest life of an access token of a `jwt` app.
+const STATELESS_LIFE_MINUTES_MAX: u32 = 30;
 
 /// How an app's users stay signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +31,14 @@ impl Strategy {
             Self::Jwt => "jwt",
             Self::Tracked => "tracked",
             Self::Refresh => "refresh",
+        }
+    }
+
+    /// The longest life of its access tokens. What nothing but the blacklist ends must not live long.
+    pub const fn access_minutes_max(self) -> u32 {
+        match self {
+            Self::Jwt => STATELESS_LIFE_MINUTES_MAX,
+            Self::Session | Self::Tracked | Self::Refresh => ACCESS_TOKEN_LIFE_MINUTES_MAX,
         }
     }
 }
@@ -73,11 +83,11 @@ impl Lifetimes {
     pub const ABSOLUTE_MINUTES_MAX: u32 = 366 * 24 * 60;
 
     /// The first field out of its bounds, with the reason in public words.
-    pub fn fault(&self) -> Option<(&'static str, String)> {
+    pub fn fault(&self, strategy: Strategy) -> Option<(&'static str, String)> {
         let range = |value: u32, max: u32| !(1..=max).contains(&value);
-        let long = Self::ABSOLUTE_MINUTES_MAX;
-        if range(self.access_minutes, ACCESS_TOKEN_LIFE_MINUTES_MAX) {
-            return Some(("access_minutes", format!("1 to {ACCESS_TOKEN_LIFE_MINUTES_MAX} minutes")));
+        let (long, access_max) = (Self::ABSOLUTE_MINUTES_MAX, strategy.access_minutes_max());
+        if range(self.access_minutes, access_max) {
+            return Some(("access_minutes", format!("1 to {access_max} minutes")));
         }
         [
             ("idle_minutes", self.idle_minutes),
@@ -188,13 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn an_access_token_lives_twelve_hours_at_most() {
-        let mut lives =
-            Lifetimes { access_minutes: 721, idle_minutes: 1, absolute_minutes: 1, remember_minutes: 1 };
-        assert_eq!(lives.fault().unwrap().0, "access_minutes");
-        lives.access_minutes = 720;
-        assert_eq!(lives.fault(), None);
-        lives.idle_minutes = 0;
-        assert_eq!(lives.fault().unwrap().0, "idle_minutes");
+    fn an_access_token_lives_twelve_hours_at_most_and_a_stateless_one_half_an_hour() {
+        let lives = |access_minutes, idle_minutes| Lifetimes {
+            access_minutes,
+            idle_minutes,
+            absolute_minutes: 1,
+            remember_minutes: 1,
+        };
+        for (strategy, max) in [(Strategy::Tracked, 720), (Strategy::Refresh, 720), (Strategy::Jwt, 30)] {
+            assert_eq!(lives(max + 1, 1).fault(strategy).unwrap().0, "access_minutes");
+            assert_eq!(lives(0, 1).fault(strategy).unwrap().0, "access_minutes");
+            assert_eq!(lives(max, 1).fault(strategy), None);
+            assert_eq!(lives(max, 0).fault(strategy).unwrap().0, "idle_minutes");
+        }
     }
 }
