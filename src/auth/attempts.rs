@@ -56,6 +56,11 @@ impl Auth {
         }
     }
 
+    /// Charges an address for an act that costs a hash and has no account yet. Nothing is given back.
+    pub(crate) fn charge_stranger(&self, address: IpAddr) -> Verdict<()> {
+        refuse_if_over(self.throttle.charge_address(address, self.clock.now()))
+    }
+
     /// The attempt went well, or nothing was learnt by it.
     pub(crate) fn refund(&self, charged: &Charged) {
         self.throttle.refund_address(charged.address);

@@ -118,9 +118,9 @@ impl Auth {
         let mut ended_of: HashMap<UserId, u32> = HashMap::new();
         for row in rows {
             match &job.work {
-                Work::EndMatching { .. } => {
+                Work::EndMatching { note, .. } => {
                     let ended = Ended { at: self.clock.now(), reason: EndedReason::Revoked, by: job.by };
-                    put_end_record(&mut batch, row, ended, "");
+                    put_end_record(&mut batch, row, ended, note);
                 }
                 // The epoch has ended it already: only the record is marked, nothing new is blacklisted.
                 Work::EndOfUser { reason, .. } => {

@@ -85,7 +85,8 @@ impl Auth {
     }
 
     /// Takes a token back. Unknown ones, and those of other apps, are left alone without a word (RFC 7009
-    /// section 2.2). A refresh token takes its session with it, an access token of a session as well.
+    /// section 2.2). A refresh token takes its session with it, and so does a `tracked` app's access token;
+    /// others are blacklisted alone.
     ///
     /// # Errors
     /// When the store fails.

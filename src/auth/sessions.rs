@@ -151,9 +151,9 @@ impl Auth {
     ///
     /// # Errors
     /// When the store fails; the job goes on at the next start.
-    pub async fn revoke_matching(&self, by: &Admin, filter: SessionFilter) -> Verdict<usize> {
+    pub async fn revoke_matching(&self, by: &Admin, filter: SessionFilter, note: &str) -> Verdict<usize> {
         let now = self.clock.now();
-        let work = Work::EndMatching { filter, except: by.session_id() };
+        let work = Work::EndMatching { filter, except: by.session_id(), note: note.to_owned() };
         let job =
             Job { id: JobId::new(now, self.entropy.bytes()), work, by: by.actor(), at: now, cursor: None };
         let mut batch = Batch::new();

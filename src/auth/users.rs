@@ -13,6 +13,7 @@ use crate::store::session::kept_until;
 use crate::store::tables::{Admins, Claimed, PasswordRecord};
 use crate::store::user::{UserFilter, UserPage, names_of};
 use crate::store::{Batch, Outcome, Row};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What a new user is made of. Without a password they need a reset code to sign in.
@@ -56,17 +57,19 @@ impl Auth {
     /// Registers oneself, where that is switched on. The e-mail is unverified and no sign-in name yet.
     ///
     /// # Errors
-    /// `Forbidden` where it is off; else as [`Auth::create_user`].
+    /// `Forbidden` where it is off, `TooManyAttempts`; else as [`Auth::create_user`].
     pub async fn register(
         &self,
         login: String,
         email: Option<String>,
         name: String,
         password: Password,
+        address: IpAddr,
     ) -> Verdict<Arc<Row<User>>> {
         if !self.settings.registration {
             return Err(Refusal::Forbidden("Self-registration is switched off."));
         }
+        self.charge_stranger(address)?;
         let (role, groups) = (Role::User, Vec::new());
         let new =
             NewUser { login, email, email_verified: false, name, role, groups, password: Some(password) };
@@ -135,7 +138,7 @@ impl Auth {
     /// Lists users. `query`: words that login, e-mail or name begin with.
     ///
     /// # Errors
-    /// When the store fails.
+    /// `Invalid` for a cursor that no such list gave.
     pub async fn list_users(
         &self,
         _by: &Admin,
@@ -143,6 +146,13 @@ impl Auth {
         cursor: Option<Vec<u8>>,
         limit: usize,
     ) -> Verdict<UserPage> {
+        if cursor.as_ref().is_some_and(|cursor| !filter.gave(cursor)) {
+            return Err(Refusal::field(
+                "cursor",
+                "invalid",
+                "Take it from the next of a list with the same q.",
+            ));
+        }
         Ok(self.store.users(filter, cursor, limit).await?)
     }
 

@@ -22,8 +22,8 @@ pub struct Job {
 pub enum Work {
     /// Marks the sessions that an epoch already cut.
     EndOfUser { user: UserId, below_epoch: u32, reason: EndedReason },
-    /// Ends all live sessions that match and were opened before the job.
-    EndMatching { filter: SessionFilter, except: Option<SessionId> },
+    /// Ends all live sessions that match and were opened before the job. The note goes into the blacklist.
+    EndMatching { filter: SessionFilter, except: Option<SessionId>, note: String },
 }
 
 /// Which sessions are meant. Empty: all.

@@ -3,7 +3,7 @@
 use crate::model::UserId;
 use crate::model::name;
 use crate::model::user::{Role, Standing, User};
-use crate::store::engine::{Direction, Range};
+use crate::store::engine::{Direction, Key, Range};
 use crate::store::tables::{NameEntry, read_word_key, table, word_key, word_prefix};
 use crate::store::{Batch, Row, Store, StoreError};
 use std::collections::BTreeSet;
@@ -72,6 +72,19 @@ pub struct UserFilter {
 }
 
 impl UserFilter {
+    /// By the first word where there is one, else the newest first.
+    fn walk(&self) -> (Key, Direction) {
+        match self.words.first() {
+            Some(word) => (word_prefix(word), Direction::Ascending),
+            None => (vec![table::USERS], Direction::Descending),
+        }
+    }
+
+    /// Whether a list by this filter could have given the cursor.
+    pub fn gave(&self, cursor: &[u8]) -> bool {
+        cursor.starts_with(&self.walk().0)
+    }
+
     fn matches(&self, user: &User, words: &BTreeSet<String>) -> bool {
         user.standing != Standing::Deleted
             && self.standing.is_none_or(|standing| user.standing == standing)
@@ -95,7 +108,7 @@ impl Store {
         Ok(self.row::<NameEntry>(folded).await?.map(|row| row.value.user))
     }
 
-    /// Walks users: by the first word's prefix where there is one, else the newest first.
+    /// Walks users from after `cursor`, which this filter gave.
     ///
     /// # Errors
     /// When the store fails.
@@ -106,11 +119,8 @@ impl Store {
         limit: usize,
     ) -> Result<UserPage, StoreError> {
         let by_word = filter.words.first();
-        let (prefix, direction) = match by_word {
-            Some(word) => (word_prefix(word), Direction::Ascending),
-            None => (vec![table::USERS], Direction::Descending),
-        };
-        let mut next = cursor.filter(|cursor| cursor.starts_with(&prefix));
+        let (prefix, direction) = filter.walk();
+        let mut next = cursor;
         let mut items = Vec::new();
         for _ in 0..WALK_USERS_MAX / WALK_SLICE {
             let mut range = Range::prefix(prefix.clone());

@@ -98,7 +98,7 @@ impl Sim {
             network: by_network.then(|| Network::of(address.parse().unwrap())),
         };
         let auth = self.auth();
-        self.wait(auth.revoke_matching(&admin, filter)).unwrap();
+        self.wait(auth.revoke_matching(&admin, filter, "")).unwrap();
         for session in 0..self.world.sessions.len() {
             let known = &self.world.sessions[session];
             let meant = (!by_user || known.user == user)

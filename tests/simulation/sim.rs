@@ -179,7 +179,10 @@ impl Sim {
         };
         let minutes = |dice: &mut Dice, of: &[u32]| dice.pick(of);
         let fields = AppFields {
-            access_minutes: minutes(&mut self.dice, &[1, 10, 720]),
+            access_minutes: minutes(
+                &mut self.dice,
+                if strategy == Strategy::Jwt { &[1, 10, 30] } else { &[1, 10, 720] },
+            ),
             idle_minutes: minutes(&mut self.dice, &[2, 60, 1440]),
             absolute_minutes: minutes(&mut self.dice, &[90, 720, 5000]),
             remember_minutes: minutes(&mut self.dice, &[90, 43_200]),

@@ -26,7 +26,8 @@ async fn what_is_no_app_is_refused_field_by_field() {
         (json!({ "id": id, "strategy": "none" }), "strategy", "invalid"),
         (json!({ "id": id, "strategy": "jwt", "algorithm": "HS256" }), "algorithm", "invalid"),
         (json!({ "id": id, "strategy": "jwt", "algorithm": "none" }), "algorithm", "invalid"),
-        (json!({ "id": id, "strategy": "jwt", "access_minutes": 721 }), "access_minutes", "out_of_range"),
+        (json!({ "id": id, "strategy": "jwt", "access_minutes": 31 }), "access_minutes", "out_of_range"),
+        (json!({ "id": id, "strategy": "tracked", "access_minutes": 721 }), "access_minutes", "out_of_range"),
         (json!({ "id": id, "strategy": "jwt", "access_minutes": 0 }), "access_minutes", "out_of_range"),
         (json!({ "id": id, "strategy": "jwt", "access_minutes": -1 }), "access_minutes", "invalid"),
         (json!({ "id": id, "strategy": "jwt", "idle_minutes": 600_000 }), "idle_minutes", "out_of_range"),
@@ -100,7 +101,7 @@ async fn a_secret_is_shown_once_and_there_are_two_at_most() {
 async fn a_disabled_app_is_a_pause_and_a_deleted_one_is_gone_for_ever() {
     let (house, boss) = furnished().await;
     for app in STRATEGIES {
-        boss.make_app(app, app, json!({ "access_minutes": 60 })).await;
+        boss.make_app(app, app, json!({ "access_minutes": 30 })).await;
         for way in ["body", "cookie"] {
             let answer = house.anyone().login_to("ada", app, way).await;
             let member = Member::new(&house, "ada", app, &answer);

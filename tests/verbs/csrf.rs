@@ -13,7 +13,7 @@ async fn furnished() -> (House, Vec<Member>) {
     house.make_user("ada", false).await;
     let mut members = Vec::new();
     for strategy in STRATEGIES {
-        let more = json!({ "origins": [APP], "access_minutes": 60, "appliance_access": true });
+        let more = json!({ "origins": [APP], "access_minutes": 30, "appliance_access": true });
         boss.make_app(strategy, strategy, more).await;
         members.push(house.anyone().sign_in_by_cookie("ada", strategy).await);
     }

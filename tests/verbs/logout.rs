@@ -102,7 +102,7 @@ async fn going_on_without_the_others_is_no_proof_of_the_password() {
     let house = House::new().await;
     let boss = house.boss().await;
     for strategy in crate::house::STRATEGIES {
-        boss.make_app(strategy, strategy, json!({ "appliance_access": true, "access_minutes": 60 })).await;
+        boss.make_app(strategy, strategy, json!({ "appliance_access": true, "access_minutes": 30 })).await;
     }
     for app in crate::house::STRATEGIES {
         for way in ["body", "cookie"] {

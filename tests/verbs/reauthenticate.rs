@@ -10,7 +10,7 @@ async fn furnished() -> (House, Boss) {
     let house = House::new().await;
     let boss = house.boss().await;
     for strategy in STRATEGIES {
-        boss.make_app(strategy, strategy, json!({ "appliance_access": true, "access_minutes": 60 })).await;
+        boss.make_app(strategy, strategy, json!({ "appliance_access": true, "access_minutes": 30 })).await;
     }
     (house, boss)
 }

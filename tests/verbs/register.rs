@@ -70,3 +70,20 @@ async fn who_registers_is_a_user_whose_email_nobody_confirmed() {
     let owner = json!({ "login": "owner", "password": PASSWORD, "email": "ada@example.org" });
     house.anyone().post(REGISTER, &owner).await.is(201);
 }
+
+#[rocket::async_test]
+async fn one_address_makes_no_more_accounts_than_it_may_fail_to_sign_in() {
+    let house = House::with(|config| {
+        config.registration.enabled = true;
+        config.throttle.address_failures = 3;
+    })
+    .await;
+    house.boss().await;
+    let answer = async |n: u8| {
+        house.anyone().post(REGISTER, &json!({ "login": format!("user{n}"), "password": PASSWORD })).await
+    };
+    for n in 0..3 {
+        answer(n).await.is(201);
+    }
+    answer(3).await.refused(429, "too_many_attempts");
+}

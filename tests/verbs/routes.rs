@@ -183,7 +183,7 @@ impl Callers {
         let boss = house.boss().await;
         boss.make_apps().await;
         for strategy in STRATEGIES {
-            let more = json!({ "appliance_access": true, "access_minutes": 60 });
+            let more = json!({ "appliance_access": true, "access_minutes": 30 });
             boss.make_app(&format!("in-{strategy}"), strategy, more).await;
         }
         house.make_user("ada", false).await;

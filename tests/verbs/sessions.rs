@@ -136,10 +136,12 @@ async fn many_are_ended_at_once_but_never_the_callers_own() {
     let nobody = json!({ "filter": { "user": "nobody" } });
     assert_eq!(boss.post(&format!("{SESSIONS}/revoke"), &nobody).await.is(200)["ended"], 0);
     let four = house.anyone().sign_in("bob", "session").await;
-    let answer =
-        boss.post(&format!("{SESSIONS}/revoke"), &json!({ "filter": { "user": "bob", "app": "refresh" } }));
-    assert_eq!(answer.await.is(200)["ended"], 1);
+    let bobs = json!({ "filter": { "user": "bob", "app": "refresh" }, "reason": "left" });
+    assert_eq!(boss.post(&format!("{SESSIONS}/revoke"), &bobs).await.is(200)["ended"], 1);
     three.is_dead("revoked").await;
+    let struck = boss.get("/api/v1/admin/blacklist?kind=session").await.is(200);
+    let reasons: Vec<_> = struck["items"].as_array().unwrap().iter().map(|entry| &entry["reason"]).collect();
+    assert_eq!(reasons, ["left", "moved"]);
     four.is_alive().await;
     // All there are: whoever asks goes on.
     let all: Vec<_> = {

@@ -51,7 +51,7 @@ async fn what_is_no_user_is_refused_field_by_field() {
     ] {
         boss.change_user(&ada, body).await.refused_field(field, code);
     }
-    for path in ["?state=gone", "?role=root", "?limit=0", "?limit=9999", "?cursor=!"] {
+    for path in ["?state=gone", "?role=root", "?limit=0", "?limit=9999", "?cursor=!", "?cursor=AAAA"] {
         boss.get(&format!("{USERS}{path}")).await.refused(422, "validation_failed");
     }
     for id in ["x", "00000000-0000-0000-0000-000000000000", "%ff", "%00"] {

@@ -93,9 +93,9 @@ struct Register {
 }
 
 #[post("/api/v1/auth/register", data = "<body>")]
-async fn register(auth: &Verbs, body: JsonBody<Register>) -> Answer {
+async fn register(auth: &Verbs, visit: Visit<'_>, body: JsonBody<Register>) -> Answer {
     let Register { login, password, email, name } = body.0;
-    let user = auth.register(login, email, name, password).await?;
+    let user = auth.register(login, email, name, password, visit.client.address).await?;
     Ok(Reply::created(&serde_json::json!({ "user": UserView::from(&user.value) })))
 }
 

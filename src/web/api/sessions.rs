@@ -136,7 +136,7 @@ async fn revoke(auth: &Verbs, admin: Admin, body: JsonBody<Revoke>) -> Answer {
         }
         (Some(_), None) => return Err(bad("ids", "At most 200.")),
         (None, Some(filter)) => match filter.read(auth, &admin).await? {
-            Some(filter) => (auth.revoke_matching(&admin, filter).await?, 0),
+            Some(filter) => (auth.revoke_matching(&admin, filter, &body.reason).await?, 0),
             None => (0, 0),
         },
         _ => return Err(bad("ids", "Either ids or filter.")),
