@@ -37,7 +37,8 @@ const fieldsOf = app => {
       unless: app.strategy !== 'refresh',
       options: [{ value: 'network+agent', label: 'from the same network and browser' },
         { value: 'agent', label: 'from the same browser' }, { value: 'none', label: 'from anywhere' }],
-      hint: 'Within 30 seconds, for tabs that refresh at once. Everything else is answered as a theft.' },
+      hint: 'Within 30 seconds, for tabs that refresh at once. From elsewhere each gets a token of its own, and whoever '
+        + 'is second to use it ends the session.' },
     { name: 'appliance_access', label: 'Its credentials open Hallpass’s own API', type: 'check', value: app.appliance_access,
       hint: 'An administrator’s token of this app can then do everything here: only for apps that you trust like '
         + 'Hallpass itself.' },

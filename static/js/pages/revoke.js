@@ -27,6 +27,13 @@ export function consequences(strategies, known, of) {
   return points;
 }
 
+/** Only what bears tokens has an entry in the blacklist that a reason could stand in.
+ * @param {any[]} sessions */
+const reasonOf = sessions => ({
+  name: 'reason', label: 'Reason', hint: 'Optional. It stands in the blacklist.', maxlength: 200,
+  unless: sessions.every(session => session.strategy === 'session'),
+});
+
 /** Asks, then ends these sessions.
  * @param {any[]} sessions @param {() => void} done */
 export async function revoke(sessions, done) {
@@ -39,9 +46,7 @@ export async function revoke(sessions, done) {
     title,
     points: consequences(new Set(sessions.map(session => session.strategy)), await apps(),
       new Set(sessions.map(session => session.app))),
-    // Only what bears tokens has an entry in the blacklist that a reason could stand in.
-    fields: [{ name: 'reason', label: 'Reason', hint: 'Optional. It stands in the blacklist.', maxlength: 200,
-      unless: sessions.every(session => session.strategy === 'session') }],
+    fields: [reasonOf(sessions)],
     danger: true,
     action: `Revoke ${sessions.length === 1 ? 'session' : count(sessions.length, 'session')}`,
     run: ({ reason }) => call('POST', '/admin/sessions/revoke', { ids: sessions.map(session => session.id), reason }),
@@ -72,10 +77,11 @@ export async function revokeMatching(filter, done) {
       : 'All live sessions of all people, but not your own. Everyone must sign in again.',
     points: consequences(new Set(found.map(session => session.strategy)), await apps(),
       new Set(found.map(session => session.app))),
+    fields: [reasonOf(found)],
     typed: said.length ? undefined : 'revoke all',
     danger: true,
     action: `Revoke ${many}`,
-    run: () => call('POST', '/admin/sessions/revoke', { filter }),
+    run: ({ reason }) => call('POST', '/admin/sessions/revoke', { filter, reason }),
   });
   if (!answer) return;
   report(answer);
