@@ -5,6 +5,7 @@ pub mod blacklist;
 pub mod claims;
 pub mod code;
 pub mod device;
+pub mod ended;
 pub mod id;
 pub mod job;
 pub mod key;

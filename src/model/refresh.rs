@@ -4,8 +4,8 @@
 //! current successor; a successor that was never used and had to be replaced is *superseded*.
 
 use crate::model::app::ReplayMatch;
+use crate::model::ended::EndedReason;
 use crate::model::network::Network;
-use crate::model::session::EndedReason;
 use crate::model::time::SECOND_MS;
 use crate::model::{AppId, Digest, SessionId, Time};
 use serde::{Deserialize, Serialize};

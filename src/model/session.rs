@@ -2,6 +2,7 @@
 
 use crate::model::app::{App, AppStanding, Strategy};
 use crate::model::device::DeviceKind;
+pub use crate::model::ended::EndedReason;
 use crate::model::network::Network;
 use crate::model::time::MINUTE_MS;
 use crate::model::user::{Actor, Standing, User};
@@ -12,49 +13,6 @@ use serde::{Deserialize, Serialize};
 pub const REPLACED_ANSWERS_SECONDS: i64 = 30;
 /// How large custom session data may be, as JSON.
 pub const DATA_BYTES_MAX: usize = 4096;
-
-/// How a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndedReason {
-    Logout,
-    LogoutOthers,
-    LogoutEverywhere,
-    Revoked,
-    RefreshReused,
-    IdleExpired,
-    Expired,
-    PasswordChanged,
-    RoleChanged,
-    UserDisabled,
-    UserDeleted,
-    CutOff,
-    AppDisabled,
-    AppDeleted,
-    SignedInAgain,
-}
-
-impl EndedReason {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Logout => "logout",
-            Self::LogoutOthers => "logout_others",
-            Self::LogoutEverywhere => "logout_everywhere",
-            Self::Revoked => "revoked",
-            Self::RefreshReused => "refresh_reused",
-            Self::IdleExpired => "idle_expired",
-            Self::Expired => "expired",
-            Self::PasswordChanged => "password_changed",
-            Self::RoleChanged => "role_changed",
-            Self::UserDisabled => "user_disabled",
-            Self::UserDeleted => "user_deleted",
-            Self::CutOff => "cut_off",
-            Self::AppDisabled => "app_disabled",
-            Self::AppDeleted => "app_deleted",
-            Self::SignedInAgain => "signed_in_again",
-        }
-    }
-}
 
 /// When, how and by whom a session ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

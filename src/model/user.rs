@@ -1,6 +1,6 @@
 //! People and machines with a login.
 
-use crate::model::session::EndedReason;
+use crate::model::ended::EndedReason;
 use crate::model::{Time, UserId};
 use serde::{Deserialize, Serialize};
 
