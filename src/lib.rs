@@ -4,7 +4,7 @@
 //! sign-in pages and the admin pages. Four floors, each of which uses only those to its left:
 //!
 //! ```text
-//! model  <-  store  <-  auth  <-  web, console  <-  serve, start, main
+//! model  <-  store  <-  auth  <-  web, console  <-  start, serve, cli, main
 //!    \____ config, clock, entropy, logging ____/
 //! ```
 //!
@@ -30,11 +30,13 @@
 
 /// The verbs: sign in, check, refresh, sign out, revoke.
 pub mod auth;
+/// The command line.
+pub mod cli;
 /// The only place that reads the time.
 pub mod clock;
 /// The options, from the embedded file, the operator's and the environment.
 pub mod config;
-/// The command line and the control socket of a running appliance.
+/// The operator's commands, and the socket by which a running appliance takes them.
 pub mod console;
 /// The only place that reads randomness.
 pub mod entropy;

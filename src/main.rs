@@ -1,5 +1,5 @@
 //! The thin binary over the library.
 
 fn main() -> std::process::ExitCode {
-    hallpass::console::cli::main()
+    hallpass::cli::main()
 }

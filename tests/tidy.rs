@@ -82,7 +82,7 @@ fn floor(module: &str) -> Option<usize> {
         "store" => 1,
         "auth" => 2,
         "web" | "console" => 3,
-        "start" | "serve" | "main" | "lib" => 4,
+        "start" | "serve" | "cli" | "main" | "lib" => 4,
         _ => return None,
     })
 }
@@ -113,10 +113,6 @@ fn modules_in(line: &str) -> impl Iterator<Item = &str> {
 }
 
 fn module_of(path: &str) -> &str {
-    // The command line is the body of `main`: it starts everything else.
-    if path == "src/console/cli.rs" {
-        return "main";
-    }
     path.trim_start_matches("src/").split(['/', '.']).next().unwrap_or_default()
 }
 

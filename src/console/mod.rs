@@ -1,6 +1,5 @@
 //! The operator's commands: over the control socket of a running appliance, or on the store itself.
 
-pub mod cli;
 pub mod socket;
 
 use crate::auth::check::Admin;

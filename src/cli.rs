@@ -1,7 +1,7 @@
-//! The command line.
+//! The command line: starts the appliance, or asks one for something.
 
-use super::{Command, Secret, run, socket};
 use crate::config::{Config, Loaded, environment};
+use crate::console::{Command, Secret, run, socket};
 use crate::logging;
 use crate::model::claims::Algorithm;
 use crate::start::{Sources, start};
