@@ -22,8 +22,6 @@ struct Cost {
     wall: f64,
     /// Of the server's threads.
     cpu: f64,
-    /// Of the load generator.
-    load: f64,
 }
 
 /// One round's costs, measured one after the other.
@@ -53,8 +51,8 @@ pub fn run(bench: &Bench) {
     ours.take();
     let bare = Server::bare(directory.path(), &servers);
     let appliance = Server::appliance(directory.path(), &servers);
-    let mut to_bare = Ring::open(bare.port, CONNECTIONS);
-    let mut to_appliance = Ring::open(appliance.port, CONNECTIONS);
+    let mut to_bare = Ring::awake(bare.port, CONNECTIONS);
+    let mut to_appliance = Ring::awake(appliance.port, CONNECTIONS);
     let by_cookies = |path| sessions.iter().map(|put| by_cookie(path, put)).collect::<Vec<_>>();
     let by_bearers = |path| tokens.iter().map(|token| by_bearer(path, token)).collect::<Vec<_>>();
     let (hello, hello_cookies, hello_bearers) = ([request("/", "")], by_cookies("/"), by_bearers("/"));
@@ -84,8 +82,8 @@ pub fn run(bench: &Bench) {
     bench.cores.take();
     print(&rounds);
     println!(
-        "\nThe load generator had core {ours}, each server core {servers}; {CONNECTIONS} connections. \
-         {ROUNDS} interleaved rounds of {seconds:.1} s each, medians."
+        "\nThe load generator had core {ours} and never slept, each server core {servers}; {CONNECTIONS} \
+         connections. {ROUNDS} interleaved rounds of {seconds:.1} s each, medians."
     );
 }
 
@@ -97,7 +95,6 @@ fn print(rounds: &[Round]) {
             "a second",
             "µs each",
             "µs cpu each",
-            "load generator's µs cpu",
             "ratio",
             "aim",
             "ratio by cpu",
@@ -107,8 +104,8 @@ fn print(rounds: &[Round]) {
     let middle = |of: &dyn Fn(&Round) -> f64| median(rounds.iter().map(of).collect());
     let figures = |name: &str, of: &dyn Fn(&Round) -> Cost| {
         let wall = middle(&|round| of(round).wall);
-        let [cpu, load] = [middle(&|round| of(round).cpu), middle(&|round| of(round).load)];
-        let figures = [1e6 / wall, wall, cpu, load].map(|figure| format!("{figure:.1}"));
+        let cpu = middle(&|round| of(round).cpu);
+        let figures = [1e6 / wall, wall, cpu].map(|figure| format!("{figure:.1}"));
         [vec![name.to_owned()], figures.into()].concat()
     };
     let check = |name: &str, of: &dyn Fn(&Round) -> Cost, same: &dyn Fn(&Round) -> Cost, verify: f64, aim| {
@@ -154,15 +151,13 @@ fn cost<'a>(
     seconds: f64,
     mut requests: impl Iterator<Item = &'a String>,
 ) -> Cost {
-    let used = || [server.cpu_seconds(), cpu_seconds("self")];
-    let before = used();
+    let before = server.cpu_seconds();
     let pace = ring.run(seconds, |_, _, out| {
         out.extend_from_slice(requests.next().expect("there are enough").as_bytes());
     });
-    let after = used();
+    let cpu = (server.cpu_seconds() - before) * 1e6 / pace.answers as f64;
     server.clear_log();
-    let [cpu, load] = [0, 1].map(|whose| (after[whose] - before[whose]) * 1e6 / pace.answers as f64);
-    Cost { wall: pace.microseconds_each(), cpu, load }
+    Cost { wall: pace.microseconds_each(), cpu }
 }
 
 /// Verification by the library that we use, its key parsed once.
@@ -177,5 +172,5 @@ fn verification(token: &str, public_key: &[u8]) -> Cost {
         count += 1.0;
     }
     let cpu = (cpu_seconds("self") - before) * 1e6 / count;
-    Cost { wall: watch.elapsed_us() as f64 / count, cpu, load: 0.0 }
+    Cost { wall: watch.elapsed_us() as f64 / count, cpu }
 }

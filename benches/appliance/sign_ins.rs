@@ -4,11 +4,12 @@ use super::Bench;
 use super::load::{Pace, Ring};
 use super::report::{Aim, Table, judged, median, percentile};
 use super::server::Server;
-use super::stock::{self, Stock};
+use super::stock::{self, Put, Stock};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use hallpass::auth::hasher::HashSetting;
 use hallpass::clock::Stopwatch;
 use hallpass::model::app::Strategy;
+use std::time::Duration;
 
 const ROUNDS: usize = 4;
 const SLICE_SECONDS: f64 = 3.0;
@@ -16,6 +17,8 @@ const SLICE_SECONDS: f64 = 3.0;
 const CLIENTS_PER_CORE: usize = 4;
 const STROLL_PER_SECOND: u32 = 1000;
 const SESSIONS: usize = 1000;
+/// The access log gathers lines before it writes them.
+const LOG_DELAY: Duration = Duration::from_millis(100);
 /// As the server gives its own hashing threads.
 const NICE: i32 = 19;
 
@@ -24,18 +27,21 @@ pub fn run(bench: &Bench) {
     let clients = CLIENTS_PER_CORE * bench.cores.count();
     stock::set_up(directory.path(), clients);
     let stock = Stock::open(directory.path());
-    let cookies = stock.put_sessions(Strategy::Session, SESSIONS);
+    let sessions = stock.put_sessions(Strategy::Session, SESSIONS);
     stock.close();
     let server = Server::appliance(directory.path(), &bench.cores);
     let seconds = SLICE_SECONDS * bench.scale;
+    rate(bench, &server, clients, seconds);
+    latency(&server, &sessions, clients, seconds);
+}
 
+fn rate(bench: &Bench, server: &Server, clients: usize, seconds: f64) {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let raw = hashes_per_second(bench.cores.count(), seconds);
         rounds.push((raw, flood(server.port, clients, seconds).per_second()));
     }
-    let columns = ["", "a second", "ratio", "aim"];
-    let table = Table::new("Sign-ins against argon2id", &columns);
+    let table = Table::new("Sign-ins against argon2id", &["", "a second", "ratio", "aim"]);
     let middle = |of: fn(&(f64, f64)) -> f64| median(rounds.iter().map(of).collect());
     let (raw, ours) = (middle(|round| round.0), middle(|round| round.1));
     table.row(&["argon2id at the shipped setting, a thread per core".into(), format!("{raw:.1}")]);
@@ -47,53 +53,59 @@ pub fn run(bench: &Bench) {
          {seconds:.1} s each, medians.",
         bench.cores
     );
+}
 
-    let mut turn = cookies.iter().cycle();
+/// What of a hundred checks took no longer.
+const PERCENTS: [f64; 3] = [50.0, 99.0, 99.9];
+const P99: usize = 1;
+
+#[derive(Default)]
+struct Latencies {
+    idle: Vec<[f64; 3]>,
+    flooded: Vec<[f64; 3]>,
+}
+
+fn latency(server: &Server, sessions: &[Put], clients: usize, seconds: f64) {
+    let mut turn = sessions.iter().cycle();
     let mut check = |_: usize, _: &[u8], out: &mut Vec<u8>| {
         let secret = &turn.next().expect("a cycle has no end").secret;
-        out.extend_from_slice(
-            b"GET /api/v1/auth/session HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-hp-hallpass=",
-        );
-        out.extend_from_slice(secret.as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        let head = "GET /api/v1/auth/session HTTP/1.1\r\nHost: localhost\r\nCookie: __Host-hp-hallpass=";
+        out.extend_from_slice(format!("{head}{secret}\r\n\r\n").as_bytes());
     };
     let mut ring = Ring::open(server.port, CLIENTS_PER_CORE);
-    let mut rounds = Vec::new();
+    let mut slice = |flooded: bool| {
+        server.clear_log();
+        std::thread::scope(|scope| {
+            if flooded {
+                scope.spawn(|| flood(server.port, clients, seconds));
+            }
+            ring.stroll(seconds, STROLL_PER_SECOND, &mut check);
+        });
+        std::thread::sleep(LOG_DELAY);
+        let all = server.latencies_us("/api/v1/auth/session");
+        PERCENTS.map(|percent| percentile(&all, percent))
+    };
+    let mut rounds = Latencies::default();
     for _ in 0..ROUNDS {
-        let mut latencies = |flooded: bool| {
-            server.clear_log();
-            std::thread::scope(|scope| {
-                if flooded {
-                    scope.spawn(|| flood(server.port, clients, seconds));
-                }
-                ring.stroll(seconds, STROLL_PER_SECOND, &mut check);
-            });
-            // The log is written with a delay.
-            std::thread::sleep(std::time::Duration::from_millis(100));
-            let all = server.latencies_us("/api/v1/auth/session");
-            [50.0, 99.0, 99.9].map(|percent| percentile(&all, percent))
-        };
-        rounds.push((latencies(false), latencies(true)));
+        rounds.idle.push(slice(false));
+        rounds.flooded.push(slice(true));
     }
     let columns = ["session checks", "p50 µs", "p99 µs", "p99.9 µs", "ratio of p99", "aim"];
     let table = Table::new("Session checks during a flood of sign-ins", &columns);
-    let figures = |of: fn(&(Figures, Figures)) -> Figures| {
-        (0..3).map(|n| format!("{:.0}", median(rounds.iter().map(|round| of(round)[n]).collect()))).collect()
+    let row = |name: &str, all: &[[f64; 3]]| {
+        let middle = |n: usize| median(all.iter().map(|slice| slice[n]).collect());
+        [vec![name.to_owned()], [0, 1, 2].map(|n| format!("{:.0}", middle(n))).into()].concat()
     };
-    let ratio = median(rounds.iter().map(|(idle, flooded)| flooded[1] / idle[1]).collect());
-    table.row(&[vec!["without sign-ins".to_owned()], figures(|round| round.0)].concat());
-    let flooded: Vec<String> = figures(|round| round.1);
-    table.row(
-        &[vec!["during the flood".to_owned()], flooded, judged(ratio, Aim::AtMost(2.0)).into()].concat(),
-    );
+    let pairs = rounds.idle.iter().zip(&rounds.flooded);
+    let ratio = median(pairs.map(|(idle, flooded)| flooded[P99] / idle[P99]).collect());
+    table.row(&row("without sign-ins", &rounds.idle));
+    let verdict = judged(ratio, Aim::AtMost(2.0)).into();
+    table.row(&[row("during the flood", &rounds.flooded), verdict].concat());
     println!(
         "\n{STROLL_PER_SECOND} checks a second, one after the other; latencies from the server's access log. \
          {ROUNDS} interleaved rounds, medians."
     );
 }
-
-/// The median and the tails of one round.
-type Figures = [f64; 3];
 
 /// Signs in over and over, every client to its own account.
 fn flood(port: u16, clients: usize, seconds: f64) -> Pace {
