@@ -13,7 +13,8 @@ use hallpass::model::app::Strategy;
 const ROUNDS: usize = 5;
 const SLICE_SECONDS: f64 = 1.5;
 const VERIFY_SECONDS: f64 = 0.5;
-const CONNECTIONS: usize = 16;
+/// Enough that a server always has something to do.
+const CONNECTIONS: usize = 64;
 const SESSIONS: usize = 1000;
 
 /// What one answer costs, in microseconds.

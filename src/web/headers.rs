@@ -51,7 +51,8 @@ pub(super) fn complete(request: &Request<'_>, response: &mut Response<'_>) {
 /// A route's own `Content-Security-Policy`, `Cache-Control`, `Referrer-Policy` and `Cross-Origin-Resource-Policy` are
 /// left as they are.
 fn apply(strict_transport: bool, request: &Request<'_>, response: &mut Response<'_>) {
-    let html = response.content_type().is_some_and(|kind| kind.is_html());
+    // By its text: parsing it would cost more than the rest of this.
+    let html = response.headers().get_one("Content-Type").is_some_and(|kind| kind.starts_with("text/html"));
     let mut absent = |name: &'static str, value: &'static str| {
         // One by one: there are few so far, and the map hashes a name letter by letter.
         if !response.headers().iter().any(|header| header.name == name) {
