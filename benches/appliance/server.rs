@@ -71,11 +71,11 @@ impl Server {
         Self::start(command, port, "/healthz", directory, cores)
     }
 
-    /// Bare Rocket, from this very program.
-    pub fn bare(directory: &Path, cores: &Cores) -> Self {
+    /// Bare Rocket, from this very program; at `/same` it answers what the appliance answered.
+    pub fn bare(directory: &Path, cores: &Cores, answer: &str) -> Self {
         let port = free_port();
         let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
-        command.env(super::bare::PORT, port.to_string());
+        command.env(super::bare::PORT, port.to_string()).env(super::bare::ANSWER, answer);
         Self::start(command, port, "/", directory, cores)
     }
 
