@@ -62,7 +62,7 @@ impl Auth {
         };
         self.refund(&charged);
         let signed_in = self
-            .open(user.value.id, &app.value.id, &sign_in.client, sign_in.remember, sign_in.replaces)
+            .open(&user.value, &app.value.id, &sign_in.client, sign_in.remember, sign_in.replaces)
             .await?;
         let device = device.unwrap_or_else(|| DeviceId::new(self.clock.now(), self.entropy.bytes()));
         let device_proof =
@@ -97,13 +97,17 @@ impl Auth {
         user: Option<UserId>,
         password: Password,
     ) -> Verdict<Option<Arc<Row<User>>>> {
+        let before = user.and_then(|id| self.user(&id));
         let record = match user {
             Some(id) => self.store.row::<PasswordRecord>(&id).await?,
             None => None,
         };
         let phc = record.as_ref().map(|row| row.value.phc.clone().into());
         let verified = self.hasher.verify(password, phc).await?;
-        let Some(user) = user.filter(|_| verified.matches).and_then(|id| self.user(&id)) else {
+        let user = user.filter(|_| verified.matches).and_then(|id| self.user(&id));
+        // What was changed while it was hashed is nobody's password any more.
+        let generation = before.map(|user| user.value.password_generation);
+        let Some(user) = user.filter(|user| Some(user.value.password_generation) == generation) else {
             return Ok(None);
         };
         if let (Some(row), Some(rehashed)) = (record, verified.rehash) {
@@ -120,7 +124,7 @@ impl Auth {
     /// Opens a session for a user who proved who they are, by the app's strategy.
     pub(crate) async fn open(
         &self,
-        user: UserId,
+        proven: &User,
         app: &AppId,
         client: &Client,
         remember: bool,
@@ -136,7 +140,10 @@ impl Auth {
         for _ in 0..TRIES_MAX {
             let now = self.clock.now();
             let app = self.open_app(&app.value.id)?;
-            let user = self.user(&user).filter(|user| user.value.standing == Standing::Enabled);
+            let user = self.user(&proven.id).filter(|user| {
+                user.value.standing == Standing::Enabled
+                    && user.value.password_generation == proven.password_generation
+            });
             let user = user.ok_or(Refusal::InvalidCredentials)?;
             let mut batch = Batch::new();
             batch.unchanged(&user).unchanged(&app);

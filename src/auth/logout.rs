@@ -78,11 +78,7 @@ impl Auth {
         self.ensure_signing_key(caller.app().algorithm).await?;
         for _ in 0..TRIES_MAX {
             let now = self.clock.now();
-            let row = self.user(&caller.user().id).ok_or(Refusal::InvalidToken)?;
-            // Decided anew at every try: who was cut meanwhile does not come back by this.
-            if row.value.epoch != caller.user().epoch {
-                return Err(Refusal::SessionEnded(row.value.cut.as_ref().map_or(reason, |cut| cut.reason)));
-            }
+            let row = self.uncut_user(caller)?;
             let mut user = row.value.clone();
             let mut batch = Batch::new();
             let job = self.put_cut(&mut batch, &mut user, reason, by, now);
@@ -100,6 +96,17 @@ impl Auth {
             return self.issued(&user, caller.app(), session, caller.proven_at(), fresh, now);
         }
         Err(Refusal::Overloaded)
+    }
+
+    /// The caller's user as they are now. Asked anew at every try: who was cut since the check, while a password was
+    /// hashed perhaps, does not come back by a new credential.
+    pub(crate) fn uncut_user(&self, caller: &SignedIn) -> Verdict<Arc<Row<User>>> {
+        let user = self.user(&caller.user().id).ok_or(Refusal::InvalidToken)?;
+        if user.value.epoch == caller.user().epoch {
+            return Ok(user);
+        }
+        let reason = user.value.cut.as_ref().map_or(EndedReason::Revoked, |cut| cut.reason);
+        Err(Refusal::SessionEnded(reason))
     }
 
     async fn put_re_opened(

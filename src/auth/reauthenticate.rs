@@ -26,10 +26,10 @@ impl Auth {
         self.ensure_signing_key(caller.app().algorithm).await?;
         for _ in 0..TRIES_MAX {
             let now = self.clock.now();
+            let user = self.uncut_user(caller)?;
             let Some(id) = caller.session_id() else {
-                return self.issued(caller.user(), caller.app(), None, now, Default::default(), now);
+                return self.issued(&user.value, caller.app(), None, now, Default::default(), now);
             };
-            let user = self.user(&caller.user().id).ok_or(Refusal::InvalidToken)?;
             let row = self.store.row::<Session>(&id).await?.ok_or(Refusal::InvalidToken)?;
             if let Some(ended) = row.value.over(now, Some(&user.value), Some(caller.app()), now) {
                 return Err(Refusal::SessionEnded(ended.reason));

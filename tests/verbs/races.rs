@@ -375,3 +375,31 @@ fn many_sign_ins_of_one_user_all_go_through_and_are_counted() {
         assert_eq!(user["live_sessions"], AT_ONCE / 2);
     });
 }
+
+#[test]
+fn no_old_password_slips_through_its_change() {
+    with_threads(async {
+        // Hashing takes its time here, so that the change falls into the middle of it.
+        let house = House::with(|config| config.password.argon2_memory_kib = 4096).await;
+        house.boss().await;
+        for round in 0..4 {
+            let login = format!("ada{round}");
+            house.make_user(&login, false).await;
+            let ada = house.anyone().sign_in(&login, "hallpass").await;
+            let asks: Vec<Ask> = (0..9)
+                .map(|n| match n {
+                    0 => ada.change_password(PASSWORD, NEW),
+                    n if n < 5 => house.anyone().login_to(&login, "hallpass", "body"),
+                    _ => ada.reauthenticate(PASSWORD),
+                })
+                .collect();
+            let answers = ask_at_once(asks).await;
+            answers[0].is(200);
+            for (n, answer) in answers.iter().enumerate().skip(1).filter(|(_, answer)| answer.status == 200) {
+                let mut member = ada.clone();
+                member.take(answer);
+                assert_ne!(member.verdict().await, "ok", "{n} of round {round}");
+            }
+        }
+    });
+}
