@@ -6,7 +6,7 @@ use super::{Problem, Site, client, cors};
 use crate::auth::check::{Admin, Member, RecentAdmin, SignedIn};
 use crate::auth::{Auth, Refusal};
 use crate::model::app::App;
-use crate::model::{AppId, time::DAY_MS};
+use crate::model::{AppId, RefreshToken, time::DAY_MS};
 use rocket::Request;
 use rocket::http::{Method, Status};
 use rocket::request::{FromRequest, Outcome};
@@ -105,7 +105,7 @@ fn find<'r>(request: &'r Request<'_>, auth: &Auth) -> Result<(&'r str, Option<Ap
     let named = request.query_value::<&str>("app").filter(|_| names_app);
     let meant = match named.and_then(Result::ok) {
         Some(named) => cookies.iter().position(|(app, _)| app.as_str() == named),
-        None => meant_cookie(request, auth, &cookies),
+        None => meant_cookie(cors::only_origin(request), auth, &cookies),
     };
     match meant {
         Some(index) => {
@@ -117,8 +117,8 @@ fn find<'r>(request: &'r Request<'_>, auth: &Auth) -> Result<(&'r str, Option<Ap
 }
 
 /// Of several apps' cookies: the one of the app whose page asks, else the only one, else the appliance's own.
-fn meant_cookie(request: &Request<'_>, auth: &Auth, cookies: &[(AppId, &str)]) -> Option<usize> {
-    if let Some(origin) = cors::only_origin(request) {
+fn meant_cookie(origin: Option<&str>, auth: &Auth, cookies: &[(AppId, &str)]) -> Option<usize> {
+    if let Some(origin) = origin {
         let asks = |id: &AppId| {
             let app = auth.app(id);
             app.is_some_and(|app| app.value.origins.iter().any(|known| known == origin))
@@ -200,6 +200,18 @@ impl Visit<'_> {
                 Err(csrf_failed("The request comes from another site."))
             }
         }
+    }
+
+    /// The refresh token in the cookie of the app that is named, else of the one that is meant.
+    pub fn refresh_cookie(&self, auth: &Auth, named: Option<&AppId>) -> Option<(AppId, &str)> {
+        let holds_one = |(_, value): &&(AppId, &str)| value.starts_with(RefreshToken::PREFIX);
+        let mut cookies: Vec<_> = self.cookies.iter().filter(holds_one).cloned().collect();
+        let origin = self.origins.first().copied().filter(|_| self.origins.len() == 1);
+        let meant = match named {
+            Some(named) => cookies.iter().position(|(app, _)| app == named),
+            None => meant_cookie(origin, auth, &cookies),
+        };
+        meant.map(|index| cookies.swap_remove(index))
     }
 
     /// The value of this app's cookie.

@@ -213,3 +213,27 @@ async fn by_cookie_it_needs_the_csrf_token_and_no_header_against_it() {
     assert_eq!(body["session"]["id"], ada.session_id());
     house.anyone().check_cookie("default", &next).await.is(200);
 }
+
+#[rocket::async_test]
+async fn of_two_cookies_the_one_of_the_app_whose_page_asks_is_rotated() {
+    let house = House::new().await;
+    let boss = house.boss().await;
+    house.make_user("ada", false).await;
+    for id in ["one", "two"] {
+        boss.make_app(id, "refresh", json!({ "origins": [format!("https://{id}.example")] })).await;
+    }
+    let one = house.anyone().sign_in_by_cookie("ada", "one").await;
+    let two = house.anyone().sign_in_by_cookie("ada", "two").await;
+    let both = format!("__Host-hp-one={}; __Host-hp-two={}", one.secret(), two.secret());
+    let refresh = |page: &str, csrf: &str| {
+        let ask = house.anyone().post(REFRESH, &json!({})).header("Cookie", &both);
+        ask.header("Origin", format!("https://{page}.example")).header("X-CSRF-Token", csrf)
+    };
+    refresh("three", one.csrf()).await.refused(401, "invalid_refresh_token");
+    refresh("two", one.csrf()).await.refused(403, "csrf_failed");
+    for (page, member) in [("one", &one), ("two", &two)] {
+        let answer = refresh(page, member.csrf()).await;
+        assert_eq!(answer.is(200)["session"]["id"], member.session_id());
+        assert!(answer.cookie(&format!("__Host-hp-{page}")).is_some());
+    }
+}

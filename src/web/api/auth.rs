@@ -4,9 +4,9 @@ use super::{Answer, Verbs};
 use crate::auth::check::Means;
 use crate::auth::login::SignIn;
 use crate::auth::logout::Scope;
+use crate::model::AppId;
 use crate::model::app::App;
 use crate::model::password::Password;
-use crate::model::{AppId, RefreshToken};
 use crate::web::api::page::bad;
 use crate::web::caller::{Caller, Visit, csrf_failed};
 use crate::web::cors::Sharing;
@@ -148,24 +148,19 @@ async fn refresh(
         sharing.decide(auth.origins());
         return answer_refresh(auth, &visit, &text, named.as_ref(), Transport::Body).await;
     }
-    let mut cookies = visit.cookies.iter().filter(|(_, value)| value.starts_with(RefreshToken::PREFIX));
-    let found = match &named {
-        Some(named) => cookies.find(|(app, _)| app == named),
-        None => cookies.next(),
-    };
-    let Some((app, text)) = found else {
+    let Some((app, text)) = visit.refresh_cookie(auth, named.as_ref()) else {
         sharing.decide(auth.origins());
         return Err(Problem::from(crate::auth::Refusal::InvalidRefreshToken)
             .detail("Send refresh_token, or the app's cookie."));
     };
-    let origins = auth.app(app).map(|app| app.value.origins.clone()).unwrap_or_default();
+    let origins = auth.app(&app).map(|app| app.value.origins.clone()).unwrap_or_default();
     sharing.decide(&origins);
     visit.refuse_foreign(&origins)?;
     let subject = auth.session_of_refresh(text).await?;
     if !csrf.0.is_some_and(|token| auth.vault().csrf_matches(subject.as_bytes(), token)) {
         return Err(csrf_failed("Send the session's csrf_token in X-CSRF-Token."));
     }
-    answer_refresh(auth, &visit, text, Some(app), Transport::Cookie).await
+    answer_refresh(auth, &visit, text, Some(&app), Transport::Cookie).await
 }
 
 async fn answer_refresh(
