@@ -83,11 +83,16 @@ fn a_body_that_never_ends_is_given_up() {
     let mut config = Config::default();
     config.limits.body_seconds = 1;
     let server = Server::start(config);
-    let answer = server.ask(
-        "POST /api/v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: 100\r\nConnection: close\r\n\r\n\"a beginning without end",
-    );
-    assert_holds(&answer, &["HTTP/1.1 408", "request_timeout"]);
+    for (kind, beginning) in [
+        ("application/json", "\"a beginning without end"),
+        ("application/x-www-form-urlencoded", "login=without-end"),
+    ] {
+        let answer = server.ask(&format!(
+            "POST /api/v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 100\r\n\
+             Connection: close\r\n\r\n{beginning}",
+        ));
+        assert_holds(&answer, &["HTTP/1.1 408", "request_timeout"]);
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Forms as request bodies: bounded in size, time and fields, each field once.
 
-use super::{Problem, Site};
+use super::{Problem, Site, body_time};
 use rocket::data::{Data, FromData, Outcome, ToByteUnit as _};
 use rocket::form::ValueField;
 use rocket::http::{RawStr, Status};
-use rocket::tokio::time::{Duration, timeout};
+use rocket::tokio::time::timeout;
 use rocket::{Request, data};
 use zeroize::Zeroizing;
 
@@ -22,9 +22,8 @@ impl Form {
             return Err(Problem::of_status(Status::UnsupportedMediaType)
                 .detail("Send the parameters with Content-Type: application/x-www-form-urlencoded."));
         }
-        let limits = Site::of(request).map(|site| site.config.limits.clone()).unwrap_or_default();
-        let body = data.open(limits.form_kib.kibibytes()).into_string();
-        match timeout(Duration::from_secs(limits.body_seconds.into()), body).await {
+        let kib = Site::of(request).map_or(32, |site| site.config.limits.form_kib);
+        match timeout(body_time(request), data.open(kib.kibibytes()).into_string()).await {
             Err(_) => Err(Problem::of_status(Status::RequestTimeout)),
             Ok(Err(_)) => Err(Problem::of_status(Status::BadRequest)),
             Ok(Ok(body)) if !body.is_complete() => Err(Problem::of_status(Status::PayloadTooLarge)),

@@ -1,6 +1,6 @@
 //! JSON bodies: the right type, a bounded size, in bounded time, with no field that the route does not know.
 
-use super::{Problem, Site};
+use super::{Problem, Site, body_time};
 use rocket::data::{FromData, Outcome, ToByteUnit};
 use rocket::http::Status;
 use rocket::tokio::time::timeout;
@@ -9,7 +9,6 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
-use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// A JSON body that fits `T`; put `#[serde(deny_unknown_fields)]` on `T`. What does not fit is answered by a problem
@@ -49,11 +48,6 @@ impl<'r, T: DeserializeOwned + Default> FromData<'r> for OptionalJson<T> {
             Err(problem) => Outcome::Error((problem.leave(request), ())),
         }
     }
-}
-
-fn body_time(request: &Request<'_>) -> Duration {
-    let seconds = Site::of(request).map_or(10, |site| site.config.limits.body_seconds);
-    Duration::from_secs(seconds.into())
 }
 
 async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Result<T, Problem> {

@@ -1,9 +1,10 @@
 //! Refuses forms with a `_method` field, by which Rocket would treat a POST as another verb.
 
-use super::{Context, Problem};
+use super::{Context, Problem, body_time};
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::uri::Origin;
 use rocket::http::{Method, Status};
+use rocket::tokio::time::timeout;
 use rocket::{Data, Request};
 
 /// Begins the request's context, too, as it is the first to see it.
@@ -22,16 +23,25 @@ impl Fairing for Refuse {
     }
 
     async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
-        // Whatever the method says by now: Rocket rewrites it before any fairing runs.
-        if request.content_type().is_some_and(|kind| kind.is_form())
-            && has_method_field(data.peek(PEEK_BYTES).await)
-        {
+        if let Some(problem) = fault(request, data).await {
             Context::begin(request, Some(request.uri().path().to_string()));
             request.set_method(Method::Post);
             request.set_uri(Origin::parse(NOWHERE).expect("a path in the source"));
-            refused().leave(request);
+            problem.leave(request);
         }
         Context::of(request);
+    }
+}
+
+/// What is wrong with the beginning of a form, whatever the method says by now: Rocket rewrites it before any fairing.
+async fn fault(request: &Request<'_>, data: &mut Data<'_>) -> Option<Problem> {
+    if !request.content_type().is_some_and(|kind| kind.is_form()) {
+        return None;
+    }
+    // A form that stops before so many bytes, and does not end, would be waited for without end.
+    match timeout(body_time(request), data.peek(PEEK_BYTES)).await {
+        Ok(beginning) => has_method_field(beginning).then(refused),
+        Err(_) => Some(Problem::of_status(Status::RequestTimeout)),
     }
 }
 

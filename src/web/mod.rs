@@ -42,6 +42,7 @@ use rocket::shield::Shield;
 use rocket::{Build, Request, Rocket};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use templates::Templates;
 
 /// What every request may look at and nobody changes. Managed by Rocket as `Arc<Site>`.
@@ -78,6 +79,12 @@ impl Site {
     pub fn of<'r>(request: &'r Request<'_>) -> Option<&'r Site> {
         request.rocket().state::<Arc<Site>>().map(AsRef::as_ref)
     }
+}
+
+/// In what time a body must arrive.
+fn body_time(request: &Request<'_>) -> Duration {
+    let seconds = Site::of(request).map_or(10, |site| site.config.limits.body_seconds);
+    Duration::from_secs(seconds.into())
 }
 
 /// The shell without routes of its own but assets: headers, access log, error answers, refusals of odd requests.
@@ -148,7 +155,7 @@ pub fn run<T>(config: &Config, future: impl Future<Output = T>) -> std::io::Resu
     let runtime = builder.thread_name("rocket-worker").enable_all().build()?;
     let result = runtime.block_on(future);
     // What still hangs on a connection or a blocking call must not hold the end up.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    runtime.shutdown_timeout(Duration::from_millis(500));
     Ok(result)
 }
 
