@@ -10,6 +10,9 @@ use crate::store::Batch;
 use crate::store::tables::{Attempts, AttemptsId};
 use std::net::IpAddr;
 
+/// Whose attempts those at unknown names are.
+const NOBODY: UserId = UserId::from_bytes([0; 16]);
+
 /// An attempt that was charged, to give back or to keep.
 pub(crate) struct Charged {
     account: Option<(ThrottleKey, Bucket)>,
@@ -34,7 +37,7 @@ impl Auth {
             None => ThrottleKey::Account(user),
         });
         // The read is made for unknown names too: it takes its time.
-        let id = AttemptsId { user: user.unwrap_or(UserId::from_bytes([0; 16])), device };
+        let id = AttemptsId { user: user.unwrap_or(NOBODY), device };
         let loaded = self.store.row::<Attempts>(&id).await?.map(|row| row.value.bucket);
         let unknown = self.vault.throttle_hash(folded);
         let charge = match key {
@@ -71,13 +74,18 @@ impl Auth {
         }
     }
 
-    /// The attempt failed: the account's bucket outlives a restart.
+    /// The attempt failed: the account's bucket outlives a restart. For unknown names a record is written that says
+    /// nothing: a sync takes milliseconds, and without it they would be told by the time.
     pub(crate) async fn keep_charge(&self, charged: &Charged) -> Verdict<()> {
-        let Some((key, bucket)) = &charged.account else { return Ok(()) };
-        let bucket = self.throttle.account(*key).unwrap_or(*bucket);
-        let id = match *key {
-            ThrottleKey::Account(user) => AttemptsId { user, device: None },
-            ThrottleKey::Device(user, device) => AttemptsId { user, device: Some(device) },
+        let (id, bucket) = match charged.account {
+            None => (AttemptsId { user: NOBODY, device: None }, Bucket::FULL),
+            Some((key, bucket)) => {
+                let (user, device) = match key {
+                    ThrottleKey::Account(user) => (user, None),
+                    ThrottleKey::Device(user, device) => (user, Some(device)),
+                };
+                (AttemptsId { user, device }, self.throttle.account(key).unwrap_or(bucket))
+            }
         };
         let mut batch = Batch::new();
         batch.put(&id, &Attempts { bucket });

@@ -141,6 +141,18 @@ async fn a_name_that_nobody_has_is_answered_like_one_that_somebody_has() {
 }
 
 #[rocket::async_test]
+async fn a_failure_waits_for_the_disk_whether_somebody_has_the_name_or_not() {
+    let house = furnished().await;
+    let sidecar =
+        || std::fs::read(house.directory().join("data/sidecar")).expect("every sync is noted there");
+    for login in ["ada", "nobody"] {
+        let before = sidecar();
+        house.anyone().login(login, WRONG).await.refused(401, "invalid_credentials");
+        assert!(sidecar() != before, "{login}");
+    }
+}
+
+#[rocket::async_test]
 async fn an_address_has_a_hundred_failures_over_all_accounts() {
     let house = furnished().await;
     for n in 0..100 {
