@@ -72,7 +72,7 @@ enum UserVerb {
 enum KeyVerb {
     /// List signing keys.
     List,
-    /// Make a new key that signs from now on.
+    /// Let another key sign from now on: the next one where it is published, otherwise a new one.
     Rotate {
         #[arg(long, default_value = "ES256", value_parser = |text: &str| {
             text.parse::<Algorithm>().map_err(|_| "one of ES256, EdDSA, RS256")
@@ -176,10 +176,8 @@ fn print(answer: Value) {
         }
     } else if let Some(keys) = answer.get("keys").and_then(Value::as_array) {
         for key in keys {
-            println!(
-                "{}",
-                ["kid", "algorithm", "state", "created_at"].map(|field| text(&key[field])).join("\t")
-            );
+            let fields = ["kid", "algorithm", "state", "created_at", "signs_from"];
+            println!("{}", fields.map(|field| text(&key[field])).join("\t"));
         }
     } else if let Some(found) =
         ["link", "kid", "store_id", "id"].into_iter().find_map(|field| answer.get(field))

@@ -1,4 +1,4 @@
-//! What is done in the background: last-seen times, unfinished jobs, and the sweep of the expired.
+//! What is done in the background: last-seen times, unfinished jobs, the sweep of the expired, keys that take turns.
 
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::sessions::put_end_record;
@@ -30,6 +30,7 @@ impl Auth {
             self.run_job(row.value).await?;
         }
         self.sweep().await?;
+        self.rotate_due_keys().await?;
         self.throttle.sweep(self.clock.now());
         Ok(())
     }
@@ -241,7 +242,7 @@ fn concerns(job: &Job, session: &Session) -> bool {
 
 fn sweep_key(batch: &mut Batch, due: &Due, row: &Row<KeyRecord>, now: Time) {
     match row.value.state {
-        KeyState::Active => _ = batch.settle(due),
+        KeyState::Active | KeyState::Next => _ = batch.settle(due),
         KeyState::Retiring { until } if now < until => _ = batch.refile(due, until),
         KeyState::Retiring { .. } => {
             let retired = KeyRecord { state: KeyState::Retired { at: now }, ..row.value.clone() };

@@ -1,4 +1,4 @@
-//! Signing keys: made when needed, rotated, retired.
+//! Signing keys: made when needed, rotated by themselves and by hand, retired.
 
 use crate::auth::check::{Admin, RecentAdmin};
 use crate::auth::jwt::{KeyRing, SigningKey};
@@ -8,8 +8,9 @@ use crate::auth::{Auth, TRIES_MAX};
 use crate::model::Time;
 use crate::model::blacklist::{BlacklistEntry, Target};
 use crate::model::claims::{Algorithm, BLACKLIST_KEEP_HOURS, Claims};
-use crate::model::key::{KeyRecord, KeyState};
+use crate::model::key::{self, Due, KEY_PUBLISHED_AHEAD_HOURS, KeyRecord, KeyState};
 use crate::model::time::HOUR_MS;
+use crate::model::user::Actor;
 use crate::store::{Batch, Outcome, Row};
 use std::sync::Arc;
 
@@ -17,6 +18,13 @@ use std::sync::Arc;
 pub(crate) struct Rung {
     generation: u64,
     ring: Arc<KeyRing>,
+}
+
+/// Of one algorithm, the key that signs and the one that will.
+struct Turn {
+    algorithm: Algorithm,
+    active: Option<Arc<Row<KeyRecord>>>,
+    next: Option<Arc<Row<KeyRecord>>>,
 }
 
 impl Auth {
@@ -61,26 +69,45 @@ impl Auth {
 
     /// Makes the first key of an algorithm where there is none.
     pub(crate) async fn ensure_signing_key(&self, algorithm: Algorithm) -> Verdict<()> {
-        if self.active_key(algorithm).is_some() {
+        if self.turn(algorithm).active.is_some() {
             return Ok(());
         }
         // One maker at a time: an RSA key takes a second of a core.
         let _making = self.making_keys.lock().await;
-        if self.active_key(algorithm).is_none() {
-            self.put_new_key(algorithm, |_, _| {}).await?;
+        if self.turn(algorithm).active.is_none() {
+            self.replace_active(algorithm).await?;
         }
         Ok(())
     }
 
-    /// Rotates: a new key signs, the old one is accepted until its last token is dead.
+    /// Rotates: another key signs from now on, the old one is accepted until its last token is dead.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn rotate_key(&self, by: &RecentAdmin, algorithm: Algorithm) -> Verdict<String> {
         let _making = self.making_keys.lock().await;
-        let kid = self.put_new_key(algorithm, put_retiring).await?;
+        let kid = self.replace_active(algorithm).await?;
         tracing::info!(event = "key_rotated", algorithm = %algorithm, kid, by = ?by.actor());
         Ok(kid)
+    }
+
+    /// Publishes the next key where it is time, and lets it sign when its time has come.
+    pub(crate) async fn rotate_due_keys(&self) -> Verdict<()> {
+        for algorithm in Algorithm::ALL {
+            let _making = self.making_keys.lock().await;
+            let (turn, now) = (self.turn(algorithm), self.clock.now());
+            // What conflicts with another's rotation is decided anew in the next round.
+            match key::due(record(&turn.active), record(&turn.next), now) {
+                Due::Nothing => {}
+                Due::Publish => self.publish_next(&turn, now).await?,
+                Due::Activate => {
+                    if let Some(kid) = self.hand_over(&turn, now).await? {
+                        tracing::info!(event = "key_rotated", algorithm = %algorithm, kid, by = ?Actor::System);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Retires a key at once, whatever it signed; an active one is replaced first.
@@ -88,7 +115,7 @@ impl Auth {
         let _making = self.making_keys.lock().await;
         let row = self.store.view().key(kid).cloned().ok_or(Refusal::NotFound)?;
         if row.value.state == KeyState::Active {
-            self.put_new_key(row.value.algorithm, put_retiring).await?;
+            self.replace_active(row.value.algorithm).await?;
         }
         let target = target_of(kid)?;
         for _ in 0..TRIES_MAX {
@@ -100,49 +127,79 @@ impl Auth {
             put_entry(&mut batch, &BlacklistEntry::new(target, None, reason, by.actor(), now));
             if self.store.commit(batch).await? != Outcome::Conflict {
                 tracing::warn!(event = "key_blacklisted", kid, by = ?by.actor());
+                // A next key is replaced by housekeeping, and its successor published as long before it signs.
+                self.wake_housekeeping();
                 return Ok(target);
             }
         }
         Err(Refusal::Overloaded)
     }
 
-    fn active_key(&self, algorithm: Algorithm) -> Option<Arc<Row<KeyRecord>>> {
+    fn turn(&self, algorithm: Algorithm) -> Turn {
         let view = self.store.view();
-        view.keys()
-            .find(|key| key.value.algorithm == algorithm && key.value.state == KeyState::Active)
-            .cloned()
+        let find = |state| {
+            view.keys().find(|key| key.value.algorithm == algorithm && key.value.state == state).cloned()
+        };
+        Turn { algorithm, active: find(KeyState::Active), next: find(KeyState::Next) }
     }
 
-    async fn put_new_key(
-        &self,
-        algorithm: Algorithm,
-        old: impl Fn(&mut Batch, (&Row<KeyRecord>, Time)),
-    ) -> Verdict<String> {
+    async fn replace_active(&self, algorithm: Algorithm) -> Verdict<String> {
+        for _ in 0..TRIES_MAX {
+            if let Some(kid) = self.hand_over(&self.turn(algorithm), self.clock.now()).await? {
+                return Ok(kid);
+            }
+        }
+        Err(Refusal::Overloaded)
+    }
+
+    /// One batch: the active key signs no more, and its successor does. `None` is a conflict.
+    async fn hand_over(&self, turn: &Turn, now: Time) -> Verdict<Option<String>> {
+        // Also before its time the next key comes first: verifiers that keep the JWKS know it, and no new one.
+        let successor = match &turn.next {
+            Some(next) => next.value.clone(),
+            None => self.new_key(turn.algorithm, now).await?,
+        };
+        let successor = KeyRecord { state: KeyState::Active, signs_from: now, ..successor };
+        let mut batch = Batch::new();
+        batch.same(successor.kid.as_str(), turn.next.as_deref()).put(successor.kid.as_str(), &successor);
+        if let Some(active) = &turn.active {
+            let (kid, until) = (active.value.kid.as_str(), end_of_memory(now));
+            let retiring = KeyRecord { state: KeyState::Retiring { until }, ..active.value.clone() };
+            batch.unchanged(active).put(kid, &retiring).look_again::<KeyRecord>(kid, until);
+        }
+        Ok((self.store.commit(batch).await? != Outcome::Conflict).then_some(successor.kid))
+    }
+
+    async fn publish_next(&self, turn: &Turn, now: Time) -> Verdict<()> {
+        let next = self.new_key(turn.algorithm, now).await?;
+        let mut batch = Batch::new();
+        batch.absent::<KeyRecord>(&next.kid).put(next.kid.as_str(), &next);
+        if let Some(active) = &turn.active {
+            // Written again as it is, so that of two who publish one conflicts.
+            batch.unchanged(active).put(active.value.kid.as_str(), &active.value);
+        }
+        if self.store.commit(batch).await? != Outcome::Conflict {
+            let (kid, from) = (next.kid, next.signs_from.to_rfc3339());
+            tracing::info!(event = "key_published", algorithm = %next.algorithm, kid, signs_from = from);
+        }
+        Ok(())
+    }
+
+    /// A key that is not kept yet; to begin with, a next one.
+    async fn new_key(&self, algorithm: Algorithm, now: Time) -> Verdict<KeyRecord> {
         let material = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm))
             .await
             .map_err(|e| Refusal::Fault(format!("key making stopped: {e}")))?
             .map_err(|e| Refusal::Fault(format!("no {algorithm} key could be made: {e:?}")))?;
-        let sealed = self.vault.seal(material.kid.as_bytes(), &material.pkcs8, &self.entropy);
-        for _ in 0..TRIES_MAX {
-            let now = self.clock.now();
-            let record = KeyRecord {
-                kid: material.kid.clone(),
-                algorithm,
-                state: KeyState::Active,
-                created_at: now,
-                sealed: sealed.clone(),
-            };
-            let mut batch = Batch::new();
-            batch.absent::<KeyRecord>(&record.kid).put(record.kid.as_str(), &record);
-            if let Some(active) = self.active_key(algorithm) {
-                old(&mut batch, (&active, now));
-            }
-            if self.store.commit(batch).await? != Outcome::Conflict {
-                tracing::info!(event = "key_made", algorithm = %algorithm, kid = record.kid);
-                return Ok(record.kid);
-            }
-        }
-        Err(Refusal::Overloaded)
+        tracing::info!(event = "key_made", algorithm = %algorithm, kid = material.kid);
+        Ok(KeyRecord {
+            sealed: self.vault.seal(material.kid.as_bytes(), &material.pkcs8, &self.entropy),
+            kid: material.kid,
+            algorithm,
+            state: KeyState::Next,
+            created_at: now,
+            signs_from: now.plus_ms(KEY_PUBLISHED_AHEAD_HOURS * HOUR_MS),
+        })
     }
 
     /// Reads a token that may be expired, to find its identifier; never to let anybody in.
@@ -152,13 +209,8 @@ impl Auth {
     }
 }
 
-fn put_retiring(batch: &mut Batch, (active, now): (&Row<KeyRecord>, Time)) {
-    let until = end_of_memory(now);
-    let retiring = KeyRecord { state: KeyState::Retiring { until }, ..active.value.clone() };
-    batch
-        .unchanged(active)
-        .put(active.value.kid.as_str(), &retiring)
-        .look_again::<KeyRecord>(&active.value.kid, until);
+fn record(row: &Option<Arc<Row<KeyRecord>>>) -> Option<&KeyRecord> {
+    row.as_ref().map(|row| &row.value)
 }
 
 /// When the last token of a key that stops signing now is dead, whatever lifetimes were set.

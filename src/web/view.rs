@@ -170,13 +170,14 @@ pub fn app(app: &App, secrets: Vec<Value>) -> Value {
 
 pub fn key(key: &KeyRecord) -> Value {
     let (state, retires_at) = match key.state {
+        KeyState::Next => ("next", None),
         KeyState::Active => ("active", None),
         KeyState::Retiring { until } => ("retiring", Some(At::from(until))),
         KeyState::Retired { at } => ("retired", Some(At::from(at))),
     };
     json!({
         "kid": key.kid, "algorithm": key.algorithm, "state": state,
-        "created_at": At::from(key.created_at), "retires_at": retires_at,
+        "created_at": At::from(key.created_at), "signs_from": At::from(key.signs_from), "retires_at": retires_at,
     })
 }
 

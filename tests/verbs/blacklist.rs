@@ -1,7 +1,6 @@
-//! `/api/v1/admin/blacklist`, and the keys.
+//! `/api/v1/admin/blacklist`.
 
-use crate::house::{Boss, House, STRATEGIES, text, verdict};
-use rocket::http::Method;
+use crate::house::{Boss, House, STRATEGIES, text};
 use serde_json::{Value, json};
 
 const BLACKLIST: &str = "/api/v1/admin/blacklist";
@@ -155,37 +154,6 @@ async fn entries_are_kept_thirteen_hours_whatever_the_settings_are() {
 }
 
 #[rocket::async_test]
-async fn a_rotated_key_signs_no_more_but_its_tokens_live_on() {
-    let (house, boss) = furnished().await;
-    boss.post(&format!("{KEYS}/rotate"), &json!({ "algorithm": "HS256" }))
-        .await
-        .refused_field("algorithm", "invalid");
-    let text_body = boss.ask(Method::Post, &format!("{KEYS}/rotate")).raw("text/plain", "{}");
-    text_body.await.refused(415, "unsupported_media_type");
-    assert_eq!(boss.get(KEYS).await.is(200)["items"].as_array().map(Vec::len), Some(1));
-
-    let old = house.anyone().sign_in("ada", "jwt").await;
-    let rotated = boss.ask(Method::Post, &format!("{KEYS}/rotate")).await.is(201);
-    old.is_alive().await;
-    let new = house.anyone().sign_in("ada", "jwt").await;
-    let kid = |member: &crate::house::Member| {
-        let header = claims(&format!(".{}", member.secret()));
-        text(&header["kid"])
-    };
-    assert_eq!(kid(&new), text(&rotated["kid"]));
-    assert_ne!(kid(&old), kid(&new));
-    let jwks = house.anyone().get("/.well-known/jwks.json").await.is(200);
-    assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(2));
-    for member in ["d", "p", "q", "k"] {
-        assert!(jwks["keys"].as_array().expect("keys").iter().all(|key| key[member].is_null()), "{member}");
-    }
-    house.advance(13 * 60 + 1);
-    house.keep_house().await;
-    let jwks = house.anyone().get("/.well-known/jwks.json").await.is(200);
-    assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(1));
-}
-
-#[rocket::async_test]
 async fn a_blacklisted_key_kills_what_it_signed_and_another_takes_its_place() {
     let (house, boss) = furnished().await;
     let mut old = Vec::new();
@@ -215,22 +183,6 @@ async fn a_blacklisted_key_kills_what_it_signed_and_another_takes_its_place() {
     boss.delete(&format!("{BLACKLIST}/{}", text(&entry["id"]))).await.refused(409, "entry_is_final");
     let jwks = house.anyone().get("/.well-known/jwks.json").await;
     assert!(!jwks.body.contains(&kid), "{jwks}");
-}
-
-#[rocket::async_test]
-async fn every_algorithm_is_made_on_first_need() {
-    let (house, boss) = furnished().await;
-    for (algorithm, kind) in [("EdDSA", "OKP"), ("RS256", "RSA")] {
-        let id = algorithm.to_lowercase();
-        boss.make_app(&id, "tracked", json!({ "algorithm": algorithm })).await;
-        assert!(!house.anyone().get("/.well-known/jwks.json").await.body.contains(kind));
-        let member = house.anyone().sign_in("ada", &id).await;
-        member.is_alive().await;
-        let header = claims(&format!(".{}", member.secret()));
-        assert_eq!((&header["alg"], &header["typ"]), (&json!(algorithm), &json!("at+jwt")));
-        assert!(house.anyone().get("/.well-known/jwks.json").await.body.contains(kind));
-        assert_eq!(verdict(house.anyone().check(member.secret())).await, "ok");
-    }
 }
 
 #[rocket::async_test]
