@@ -47,6 +47,7 @@ impl Sim {
                 let auth = self.auth();
                 self.wait(auth.keep_house()).unwrap();
                 self.world.wrote_seen();
+                self.learn_keys();
             }
             _ => {
                 let cleanly = self.dice.chance(50);

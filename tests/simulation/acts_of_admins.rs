@@ -11,6 +11,7 @@ use hallpass::auth::users::UserChange;
 use hallpass::model::blacklist::Target;
 use hallpass::model::claims::Algorithm;
 use hallpass::model::job::SessionFilter;
+use hallpass::model::key::KeyState;
 use hallpass::model::network::Network;
 use hallpass::model::password::Password;
 use hallpass::model::session::EndedReason;
@@ -274,6 +275,7 @@ impl Sim {
     fn strike_key(&mut self) {
         let mut keys: Vec<String> = self.world.keys.keys().cloned().collect();
         keys.sort();
+        keys.extend(self.keys_that_are(KeyState::Next));
         let key = keys[self.dice.below(keys.len())].clone();
         self.note(format!("key {key} is blacklisted"));
         let (auth, console) = (self.auth(), self.console());

@@ -15,6 +15,7 @@ use hallpass::config::Config;
 use hallpass::entropy::Entropy;
 use hallpass::model::Time;
 use hallpass::model::app::{ReplayMatch, Strategy};
+use hallpass::model::key::KeyState;
 use hallpass::start::{Sources, StartError, start};
 use hallpass::store::engine::OpenError;
 use std::collections::VecDeque;
@@ -144,14 +145,17 @@ impl Sim {
         self.world.advance(by);
     }
 
-    /// The keys that sign now, as the appliance itself tells.
+    /// The key that signs now, as the appliance itself tells.
     pub fn learn_keys(&mut self) {
-        let auth = self.auth();
-        for key in auth.list_keys(&self.console()) {
-            if key.value.state == hallpass::model::key::KeyState::Active {
-                self.world.sign_with(key.value.kid.clone());
-            }
-        }
+        let active = self.keys_that_are(KeyState::Active);
+        assert_eq!(active.len(), 1, "one key signs");
+        assert!(self.keys_that_are(KeyState::Next).len() <= 1, "one key is next");
+        active.into_iter().for_each(|key| self.world.sign_with(key));
+    }
+
+    pub fn keys_that_are(&self, state: KeyState) -> Vec<String> {
+        let keys = self.auth().list_keys(&self.console());
+        keys.iter().filter(|key| key.value.state == state).map(|key| key.value.kid.clone()).collect()
     }
 
     fn populate(&mut self) {

@@ -2,6 +2,9 @@
 
 use crate::house::{Answer, Ask, House, PASSWORD, text, verdict};
 use hallpass::auth::Refusal;
+use hallpass::auth::check::Admin;
+use hallpass::model::claims::Algorithm;
+use hallpass::model::key::KeyState;
 use hallpass::model::password::Password;
 use rocket::http::Method;
 use rocket::tokio;
@@ -401,5 +404,46 @@ fn no_old_password_slips_through_its_change() {
                 assert_ne!(member.verdict().await, "ok", "{n} of round {round}");
             }
         }
+    });
+}
+
+#[test]
+fn rounds_of_housekeeping_and_rotations_that_meet_leave_one_key_that_signs() {
+    with_threads(async {
+        let house = House::new().await;
+        let old = house.auth().list_keys(&Admin::console())[0].value.kid.clone();
+        let in_state = |state| {
+            let keys = house.auth().list_keys(&Admin::console());
+            let found = keys.iter().filter(|key| key.value.state == state).map(|key| key.value.kid.clone());
+            found.collect::<Vec<_>>()
+        };
+        let act = |by_hand: bool| {
+            let auth = house.auth();
+            async move {
+                if by_hand {
+                    let kid = auth.rotate_key(&Admin::console(), Algorithm::ES256).await;
+                    return Some(kid.expect("it rotates"));
+                }
+                auth.keep_house().await.expect("housekeeping goes through");
+                None
+            }
+        };
+        house.advance(29 * 24 * 60);
+        at_once((0..AT_ONCE).map(|_| act(false)).collect()).await;
+        let next = in_state(KeyState::Next);
+        assert_eq!((next.len(), in_state(KeyState::Active)), (1, vec![old.clone()]));
+
+        house.advance(24 * 60);
+        let rotated = at_once((0..AT_ONCE).map(|n| act(n % 16 == 0)).collect()).await;
+        let rotated: HashSet<_> = rotated.into_iter().flatten().collect();
+        let active = in_state(KeyState::Active);
+        assert_eq!((rotated.len(), active.len(), in_state(KeyState::Next).len()), (4, 1, 0));
+        assert!(rotated.contains(&active[0]));
+        // The next key has had its turn once, by whomever.
+        let until = house.now().plus_minutes(13 * 60);
+        let retiring = in_state(KeyState::Retiring { until });
+        assert!(retiring.contains(&old) && retiring.contains(&next[0]));
+        assert_eq!(retiring.len(), 4 + usize::from(!rotated.contains(&next[0])));
+        house.boss().await.is_alive().await;
     });
 }
