@@ -34,11 +34,13 @@ impl Auth {
             if let Some(ended) = row.value.over(now, Some(&user.value), Some(caller.app()), now) {
                 return Err(Refusal::SessionEnded(ended.reason));
             }
-            let session = Session { proven_at: now, ..row.value.clone() };
+            let mut session = row.value.clone();
             let mut batch = Batch::new();
-            batch.unchanged(&user).unchanged(&row).put(&id, &session);
+            batch.unchanged(&user).unchanged(&row);
             let fresh = match caller.means() {
                 Means::Session { digest } => {
+                    session.proven_at = now;
+                    batch.put(&id, &session);
                     let old = self.store.row::<Credential>(digest).await?.ok_or(Refusal::InvalidToken)?;
                     if let Credential::Session(credential) = &old.value {
                         let mut credential = credential.clone();
@@ -47,7 +49,8 @@ impl Auth {
                     }
                     self.put_secrets(&mut batch, &session, now)
                 }
-                // The refresh token goes on; only the access token is new.
+                // The refresh token goes on, and whoever holds it gains nothing: the new access token alone has the
+                // privilege, and the session's record says nothing of it.
                 Means::Access { .. } | Means::Refresh => Default::default(),
             };
             if self.store.commit(batch).await? != Outcome::Conflict {

@@ -35,7 +35,8 @@ pub struct Session {
     pub ends_at: Time,
     /// 0: no idle end.
     pub idle_minutes: u32,
-    /// When the user last proved the password; access tokens carry it as `auth_time`.
+    /// When the holder of its cookie or refresh token proved the password; access tokens carry it as `auth_time`.
+    /// What a step-up gives lies in the new credential alone.
     pub proven_at: Time,
     pub device: String,
     pub device_kind: DeviceKind,

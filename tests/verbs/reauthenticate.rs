@@ -93,7 +93,15 @@ async fn the_old_cookie_answers_for_thirty_seconds_without_the_new_privilege() {
 async fn a_refresh_token_goes_on_as_it_is() {
     let (house, _) = furnished().await;
     let member = house.anyone().sign_in("boss", "refresh").await;
-    let body = member.reauthenticate(PASSWORD).await.is(200);
+    house.advance(11);
+    let answer = member.reauthenticate(PASSWORD).await;
+    let body = answer.is(200);
     assert!(body["refresh_token"].is_null() && body["access_token"].is_string());
-    assert_eq!(member.refresh_verdict().await, "ok");
+    let (mut new, mut thief) = (member.clone(), member.clone());
+    new.take(&answer);
+    assert!(may_make_users(&new, "a").await);
+    // Whoever has stolen it before does not come by the privilege through it.
+    thief.take(&member.refresh().await);
+    thief.is_alive().await;
+    assert!(!may_make_users(&thief, "b").await);
 }
