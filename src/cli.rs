@@ -4,7 +4,7 @@ use crate::config::{Config, Loaded, environment};
 use crate::console::{Command, Secret, run, socket};
 use crate::logging;
 use crate::model::claims::Algorithm;
-use crate::start::{Sources, start};
+use crate::start::{Sources, is_begun, start};
 use crate::{serve, web};
 use clap::{Parser, Subcommand};
 use serde_json::Value;
@@ -144,6 +144,9 @@ fn read_password(path: PathBuf) -> Result<Secret, String> {
 fn ask_or_do(config: Config, command: Command) -> Result<Value, String> {
     if let Some(answer) = socket::ask(&config.data_dir, &command) {
         return answer;
+    }
+    if !command.may_begin() && !is_begun(&config) {
+        return Err(format!("there is no store in {}: is data_dir right?", config.data_dir.display()));
     }
     let origin = config.public_url().origin().to_owned();
     let done = async {

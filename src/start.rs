@@ -15,7 +15,6 @@ use crate::model::throttle::Limit;
 use crate::model::time::MINUTE_MS;
 use crate::store::Store;
 use crate::store::engine::{OpenError, Options};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How many verified access tokens are remembered.
@@ -42,8 +41,8 @@ pub enum StartError {
     OtherStore { wanted: String, found: String },
     #[error("{0}")]
     Verbs(String),
-    #[error("{0}: {1}")]
-    Io(PathBuf, std::io::Error),
+    #[error("admin_email and admin_password_file make no administrator: {0}")]
+    Unattended(String),
 }
 
 /// Where time and randomness come from: the machine, or a test's hand.
@@ -139,13 +138,20 @@ async fn set_up_unattended(config: &Config, auth: &Auth) -> Result<(), StartErro
     if auth.is_set_up().await.map_err(said)? {
         return Ok(());
     }
-    let text = std::fs::read_to_string(path).map_err(|e| StartError::Io(path.clone(), e))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| StartError::Unattended(format!("{}: {e}", path.display())))?;
     // Editors end files with a line break that nobody means.
     let password = Password::new(text.trim_end_matches(['\r', '\n']).to_owned());
     match auth.set_up_unattended(email.clone(), password).await {
         Ok(_) | Err(Refusal::SetUpClosed) => Ok(()),
-        Err(refusal) => Err(said(refusal)),
+        Err(refusal) => Err(StartError::Unattended(said(refusal).to_string())),
     }
+}
+
+/// Whether there is something to open. What begins nothing asks first: a directory that was named wrongly must not look
+/// like an appliance without users, and must not become one.
+pub fn is_begun(config: &Config) -> bool {
+    config.data_dir.join("store").exists()
 }
 
 /// A refusal at the start, in words for the operator.

@@ -130,3 +130,19 @@ fn localhost_answers_on_both_loopback_addresses() {
     });
     assert!(up);
 }
+
+#[test]
+fn a_command_that_asks_begins_nothing_in_a_directory_that_was_named_wrongly() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("dtaa");
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"));
+        command.args(arguments).current_dir(&directory).env("HALLPASS_DATA_DIR", &data).output().unwrap()
+    };
+    for arguments in [&["user", "list"][..], &["user", "disable", "ada"], &["key", "rotate"], &["store-id"]] {
+        let output = run(arguments);
+        assert!(!output.status.success() && !data.exists(), "{arguments:?}");
+        assert_holds(&String::from_utf8_lossy(&output.stderr), &["there is no store", "data_dir"]);
+    }
+    assert!(run(&["setup-link"]).status.success() && run(&["user", "list"]).status.success());
+}

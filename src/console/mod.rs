@@ -29,6 +29,13 @@ pub enum Command {
     StoreId,
 }
 
+impl Command {
+    /// Whether it makes sense where nothing was ever started.
+    fn may_begin(&self) -> bool {
+        matches!(self, Self::SetupLink | Self::UserAdd { .. })
+    }
+}
+
 /// A password on its way: wiped, and never in a Debug output.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]

@@ -113,6 +113,11 @@ async fn an_unattended_set_up_happens_only_where_nothing_was_ever_set_up() {
     (config.password.argon2_memory_kib, config.password.argon2_iterations) = (64, 1);
     config.admin_email = Some("root@example.org".into());
     config.admin_password_file = Some(password_file.clone());
+    for wrong in [None, Some("short")] {
+        wrong.into_iter().for_each(|text| std::fs::write(&password_file, text).expect("it is written"));
+        let refused = start(&config, Sources::system()).await.err().expect("it does not start").to_string();
+        assert!(refused.contains("admin_password_file"), "{refused}");
+    }
     for (password, is_set_up) in [(PASSWORD, true), (NEW, true)] {
         std::fs::write(&password_file, format!("{password}\n")).expect("it is written");
         let auth = start(&config, Sources::system()).await.expect("it starts");
