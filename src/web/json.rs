@@ -5,7 +5,7 @@ use rocket::data::{FromData, Outcome, ToByteUnit};
 use rocket::http::Status;
 use rocket::tokio::time::timeout;
 use rocket::{Data, Request};
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
@@ -80,6 +80,8 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
     serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => misfit(body, &error),
+        // What is put where a word of ours is wanted counts as a fault of syntax there, though it is none.
+        _ if serde_json::from_slice::<IgnoredAny>(body).is_ok() => misfit(body, &error),
         _ => {
             Problem::malformed_json(format!("It breaks at line {}, column {}.", error.line(), error.column()))
         }
@@ -165,6 +167,12 @@ mod tests {
         login: String,
         times: Option<u8>,
         inner: Option<Inner>,
+        way: Option<Way>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    enum Way {
+        Here,
     }
 
     #[derive(Debug, Deserialize)]
@@ -203,6 +211,9 @@ mod tests {
         case("{\"times\":1, \"login\":5}", "login", "invalid");
         case("{\"login\":\"a\",\n\"times\":-1}", "times", "invalid");
         case("{\"login\":\"a\",\"inner\":{\"deep\":\"x\"}}", "inner.deep", "invalid");
+        case("{\"login\":\"a\",\"way\":5}", "way", "invalid");
+        case("{\"login\":\"a\",\"way\":[\"Here\"]}", "way", "invalid");
+        case("{\"login\":\"a\",\"way\":\"There\"}", "way", "invalid");
         case("[1]", "", "invalid");
         case("[\"a\"]", "", "invalid");
         case(" [", "", "invalid");
