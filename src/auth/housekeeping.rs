@@ -44,11 +44,6 @@ impl Auth {
         self.work_waiting.notify_one();
     }
 
-    /// The job is in the store: housekeeping finds it there.
-    pub(crate) fn note_job(&self, _committed: Job) {
-        self.wake_housekeeping();
-    }
-
     pub(crate) fn note_secret_use(&self, id: SecretId) {
         self.secrets_used.lock().insert(id, self.clock.now());
     }

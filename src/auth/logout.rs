@@ -81,7 +81,7 @@ impl Auth {
             let row = self.uncut_user(caller)?;
             let mut user = row.value.clone();
             let mut batch = Batch::new();
-            let job = self.put_cut(&mut batch, &mut user, reason, by, now);
+            self.put_cut(&mut batch, &mut user, reason, by, now);
             also(&mut batch, &mut user)?;
             batch.put_user(Some(&row), &user);
             let session = self.put_re_opened(&mut batch, caller, &user, now).await?;
@@ -92,7 +92,7 @@ impl Auth {
             if self.store.commit(batch).await? == Outcome::Conflict {
                 continue;
             }
-            self.note_job(job);
+            self.wake_housekeeping();
             return self.issued(&user, caller.app(), session, caller.proven_at(), fresh, now);
         }
         Err(Refusal::Overloaded)

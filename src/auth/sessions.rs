@@ -213,8 +213,8 @@ impl Auth {
         reason: EndedReason,
         by: Actor,
         now: Time,
-    ) -> Job {
-        self.put_noted_cut(batch, user, reason, "", by, now)
+    ) {
+        self.put_noted_cut(batch, user, reason, "", by, now);
     }
 
     /// The same with words of whoever does it for the blacklist.
@@ -226,7 +226,7 @@ impl Auth {
         note: &str,
         by: Actor,
         now: Time,
-    ) -> Job {
+    ) {
         user.cut(reason, by, now);
         let note = if note.is_empty() { reason.as_str() } else { note };
         let mut entry = BlacklistEntry::new(Target::User(user.id), Some(user.id), note, by, now);
@@ -235,7 +235,6 @@ impl Auth {
         let work = Work::EndOfUser { user: user.id, below_epoch: user.epoch, reason };
         let job = Job { id: JobId::new(now, self.entropy.bytes()), work, by, at: now, cursor: None };
         batch.put(&job.id, &job);
-        job
     }
 }
 

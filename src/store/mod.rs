@@ -133,16 +133,6 @@ impl Store {
         record.map(|record| Row::read(key, record)).transpose()
     }
 
-    /// As [`Store::row`], for start and command line, where nothing is async yet.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn row_blocking<T: Stored>(&self, id: &T::Id) -> Result<Option<Row<T>>, StoreError> {
-        let key = T::key(id);
-        let record = self.engine.get_blocking(&key)?;
-        record.map(|record| Row::read(key, record)).transpose()
-    }
-
     async fn rows<T: Stored>(&self, keys: Vec<Key>) -> Result<Vec<Option<Row<T>>>, StoreError> {
         let records = self.engine.get_many(keys.clone()).await?;
         keys.into_iter()
