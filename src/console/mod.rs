@@ -31,7 +31,7 @@ pub enum Command {
 
 impl Command {
     /// Whether it makes sense where nothing was ever started.
-    fn may_begin(&self) -> bool {
+    pub fn may_begin(&self) -> bool {
         matches!(self, Self::SetupLink | Self::UserAdd { .. })
     }
 }
