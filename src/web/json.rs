@@ -5,7 +5,7 @@ use rocket::data::{FromData, Outcome, ToByteUnit};
 use rocket::http::Status;
 use rocket::tokio::time::timeout;
 use rocket::{Data, Request};
-use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
@@ -81,7 +81,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => misfit(body, &error),
         // What is put where a word of ours is wanted counts as a fault of syntax there, though it is none.
-        _ if serde_json::from_slice::<IgnoredAny>(body).is_ok() => misfit(body, &error),
+        _ if serde_json::from_slice::<Value>(body).is_ok() => misfit(body, &error),
         _ => {
             Problem::malformed_json(format!("It breaks at line {}, column {}.", error.line(), error.column()))
         }
