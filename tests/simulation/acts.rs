@@ -292,7 +292,6 @@ impl Sim {
             let known = &self.world.accesses[access];
             let (user, session, proven) = (known.user, known.session, known.proven);
             let caller = self.check_access(access)?;
-            let proven = session.map_or(proven, |session| proven.min(self.world.sessions[session].proven));
             Some(Somebody { caller, session, user, proven, cookie: None })
         }
     }
@@ -338,7 +337,8 @@ impl Sim {
         let app = self.world.apps.iter().position(|app| app.id == caller.app().id).unwrap();
         self.take(&issued, user, app, session, proven);
         if let Some(session) = session {
-            self.world.sessions[session].proven = proven;
+            let known = &mut self.world.sessions[session].proven;
+            *known = proven.min(*known);
         }
         if let (Some(token), Some(session)) = (&issued.refresh_token, session) {
             self.world.touch(session);
@@ -354,7 +354,8 @@ impl Sim {
         let password = Password::new(self.world.users[user].password.clone());
         let issued = self.wait(auth.reauthenticate(&caller, password, None, &client)).unwrap();
         let now = self.world.now;
-        if let Some(session) = session {
+        // An access token alone has the privilege: the session's refresh token does not come by it.
+        if let (Some(session), Some(_)) = (session, cookie) {
             self.world.sessions[session].proven = now;
         }
         if let Some(cookie) = cookie {
