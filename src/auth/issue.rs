@@ -1,18 +1,21 @@
 //! Handing out credentials, by the app's strategy.
 
+use crate::auth::check::{Means, SignedIn};
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::vault::Digestible;
 use crate::auth::{Auth, Client};
-use crate::model::app::{App, Strategy};
+use crate::model::app::{App, AppStanding, Strategy};
+use crate::model::blacklist::{BlacklistEntry, Target};
 use crate::model::claims::{Claims, jittered_seconds};
 use crate::model::device;
 use crate::model::network::Network;
 use crate::model::refresh::{RefreshCredential, RefreshState};
-use crate::model::session::{Credential, Session, SessionCredential};
+use crate::model::session::{Credential, EndedReason, Session, SessionCredential};
 use crate::model::time::MINUTE_MS;
 use crate::model::user::{Roster, User};
 use crate::model::{RefreshToken, SessionId, SessionToken, Time, TokenId, UserId};
-use crate::store::Batch;
+use crate::store::{Batch, Row};
+use std::sync::Arc;
 
 /// What a caller gets: as much as the strategy has.
 pub struct Issued {
@@ -41,6 +44,33 @@ pub(crate) struct Fresh {
 }
 
 impl Auth {
+    /// Looks again at what the caller's check relied on, and relies on it. Anew at every try: who was cut and what was
+    /// blacklisted since, while a password was hashed perhaps, does not come back by a new credential.
+    pub(crate) async fn put_still_good(
+        &self,
+        batch: &mut Batch,
+        caller: &SignedIn,
+        now: Time,
+    ) -> Verdict<(Arc<Row<User>>, Arc<Row<App>>)> {
+        let user = self.user(&caller.user().id).ok_or(Refusal::InvalidToken)?;
+        if user.value.epoch != caller.user().epoch {
+            let reason = user.value.cut.as_ref().map_or(EndedReason::Revoked, |cut| cut.reason);
+            return Err(Refusal::SessionEnded(reason));
+        }
+        let app = self.app(&caller.app().id).filter(|app| app.value.standing == AppStanding::Enabled);
+        let app = app.ok_or(Refusal::SessionEnded(EndedReason::AppDisabled))?;
+        batch.unchanged(&user).unchanged(&app);
+        if let Means::Access { token } = caller.means() {
+            let target = Target::Token(*token);
+            let entry = self.store.row::<BlacklistEntry>(&target).await?;
+            batch.same(&target, entry.as_ref());
+            if entry.is_some_and(|entry| now < entry.value.until) {
+                return Err(Refusal::TokenBlacklisted);
+            }
+        }
+        Ok((user, app))
+    }
+
     /// A session that begins now. Nothing is written yet.
     pub(crate) fn new_session(
         &self,

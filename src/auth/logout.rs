@@ -78,9 +78,9 @@ impl Auth {
         self.ensure_signing_key(caller.app().algorithm).await?;
         for _ in 0..TRIES_MAX {
             let now = self.clock.now();
-            let row = self.uncut_user(caller)?;
-            let mut user = row.value.clone();
             let mut batch = Batch::new();
+            let (row, app) = self.put_still_good(&mut batch, caller, now).await?;
+            let mut user = row.value.clone();
             self.put_cut(&mut batch, &mut user, reason, by, now);
             also(&mut batch, &mut user)?;
             batch.put_user(Some(&row), &user);
@@ -93,20 +93,9 @@ impl Auth {
                 continue;
             }
             self.wake_housekeeping();
-            return self.issued(&user, caller.app(), session, caller.proven_at(), fresh, now);
+            return self.issued(&user, &app.value, session, caller.proven_at(), fresh, now);
         }
         Err(Refusal::Overloaded)
-    }
-
-    /// The caller's user as they are now. Asked anew at every try: who was cut since the check, while a password was
-    /// hashed perhaps, does not come back by a new credential.
-    pub(crate) fn uncut_user(&self, caller: &SignedIn) -> Verdict<Arc<Row<User>>> {
-        let user = self.user(&caller.user().id).ok_or(Refusal::InvalidToken)?;
-        if user.value.epoch == caller.user().epoch {
-            return Ok(user);
-        }
-        let reason = user.value.cut.as_ref().map_or(EndedReason::Revoked, |cut| cut.reason);
-        Err(Refusal::SessionEnded(reason))
     }
 
     async fn put_re_opened(

@@ -383,7 +383,7 @@ fn apply_fields(user: &mut User, change: &UserChange) -> Verdict<()> {
             fault(
                 "groups",
                 "invalid",
-                "Up to 50 groups of letters, digits and . _ : - with up to 64 characters.",
+                "Up to 50 groups of letters, digits and . _ : - / with up to 64 characters.",
             );
         }
     }
