@@ -212,7 +212,6 @@ impl Mirror {
             table::USERS => mirror_row(&mut state.users, change, user_id)?,
             table::APPS => mirror_row(&mut state.apps, change, app_id)?,
             table::BLACKLIST => mirror_row(&mut state.blacklist, change, Target::read_key)?,
-
             table::KEYS => {
                 mirror_row(&mut state.keys, change, kid)?;
                 self.keys_generation.fetch_add(1, Ordering::Release);
@@ -222,8 +221,10 @@ impl Mirror {
             table::SEEN => {
                 if let (Some(record), Some(id)) = (&change.new, session_id(&change.key)) {
                     let seen: Seen = codec::decode(&record.payload)?;
-                    if let Some(live) = state.sessions.get(&id) {
-                        live.seen_ms.fetch_max(seen.at.ms(), Ordering::Relaxed);
+                    match state.sessions.get(&id) {
+                        Some(live) => _ = live.seen_ms.fetch_max(seen.at.ms(), Ordering::Relaxed),
+                        // A reader may be about to fill in what it read before.
+                        None => state.stamps[self.slot(&id)] += 1,
                     }
                 }
             }

@@ -82,6 +82,16 @@ fn what_was_read_before_a_change_was_published_is_not_kept() {
 }
 
 #[test]
+fn a_use_that_is_published_while_a_reader_reads_is_not_lost() {
+    let mirror = Mirror::new(10);
+    let stamp = stamp(&mirror, 1);
+    let record = Record { version: 2, payload: codec::encode(&Seen { at: LATER }) };
+    mirror.publish(&[Change { key: Seen::key(&[1; 16]), new: Some(record) }]);
+    mirror.fill_session(stamp, row(1), OPENED);
+    assert_eq!(seen(&mirror, 1), None, "what was read is older than the use");
+}
+
+#[test]
 fn a_session_that_had_to_leave_keeps_when_it_was_last_seen() {
     let mirror = Mirror::new(1);
     fill(&mirror, 1, OPENED);
