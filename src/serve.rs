@@ -6,6 +6,7 @@ use crate::console::socket;
 use crate::logging::{self, AccessLog};
 use crate::start::{Sources, StartError, start};
 use crate::web::{self, Site};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,12 +41,14 @@ pub async fn serve(config: Config) -> Result<(), String> {
         .map_err(|e| format!("{}: {e}", socket::path(&config.data_dir).display()))?;
     let house = tokio::spawn(keep_house(Arc::clone(&auth)));
     let watch = tokio::spawn(watch(Arc::clone(&auth)));
-    announce(&config, &auth, site.public_url.origin()).await?;
-
-    let verbs = Arc::clone(&auth);
-    let ended = web::launch(&site, access_log.clone(), move |rocket| {
-        rocket.manage(Arc::clone(&verbs)).mount("/", web::routes())
-    })
+    let (verbs, host) = (Arc::clone(&auth), Arc::clone(&auth));
+    let (data_dir, origin) = (config.data_dir.clone(), site.public_url.origin().to_owned());
+    let ended = web::launch(
+        &site,
+        access_log.clone(),
+        move |rocket| rocket.manage(Arc::clone(&verbs)).mount("/", web::routes()),
+        move || Box::pin(async move { announce(&data_dir, &host, &origin).await }),
+    )
     .await;
 
     socket.abort();
@@ -62,8 +65,8 @@ pub async fn serve(config: Config) -> Result<(), String> {
 }
 
 /// Where to go, and the set-up link while nobody has set it up. On stdout, not in the log: the link is a secret.
-async fn announce(config: &Config, auth: &Auth, origin: &str) -> Result<(), String> {
-    println!("Hallpass serves {origin} (data in {})", config.data_dir.display());
+async fn announce(data_dir: &Path, auth: &Auth, origin: &str) {
+    println!("Hallpass serves {origin} (data in {})", data_dir.display());
     match auth.mint_setup_code().await {
         Ok(code) => {
             println!("There is no administrator yet. Open this link within 30 minutes to make one:");
@@ -73,9 +76,8 @@ async fn announce(config: &Config, auth: &Auth, origin: &str) -> Result<(), Stri
         Err(Refusal::SetUpClosed) => {
             println!("Sign in at {origin}/login; administrators find {origin}/admin")
         }
-        Err(refusal) => return Err(format!("no set-up link could be made: {refusal:?}")),
+        Err(refusal) => tracing::error!(?refusal, "no set-up link could be made"),
     }
-    Ok(())
 }
 
 async fn keep_house(auth: Arc<Auth>) {

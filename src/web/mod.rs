@@ -37,7 +37,9 @@ use client::Attention;
 use context::RequestIds;
 use ipnet::IpNet;
 use rocket::error::ErrorKind;
+use rocket::fairing::AdHoc;
 use rocket::figment::Figment;
+use rocket::futures::future::BoxFuture;
 use rocket::shield::Shield;
 use rocket::{Build, Request, Rocket};
 use std::net::IpAddr;
@@ -109,7 +111,7 @@ pub fn routes() -> Vec<rocket::Route> {
 }
 
 /// Serves until a signal ends it, on every address that the configuration means; `mount` adds the routes, and runs
-/// once per address.
+/// once per address; `ready` is done once the first address is served.
 ///
 /// # Errors
 /// The first address cannot be served: it is taken, or the certificate does not read.
@@ -117,10 +119,11 @@ pub async fn launch(
     site: &Arc<Site>,
     access_log: Option<AccessLog>,
     mount: impl Fn(Rocket<Build>) -> Rocket<Build>,
+    ready: impl FnOnce() -> BoxFuture<'static, ()> + Send + Sync + 'static,
 ) -> Result<(), rocket::Error> {
     let addresses = site.config.address.addresses();
     let build = |address| mount(rocket(site, address, access_log.clone()));
-    let first = build(addresses[0]).ignite().await?;
+    let first = build(addresses[0]).attach(AdHoc::on_liftoff("ready", |_| ready())).ignite().await?;
     // `localhost` is ::1 for some programs and 127.0.0.1 for others, and Rocket binds one address.
     let mut others = Vec::new();
     for address in addresses.into_iter().skip(1).filter(|_| site.config.port != 0) {
