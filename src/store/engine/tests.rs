@@ -232,35 +232,6 @@ fn after_a_panic_in_the_writer_nothing_is_answered_any_more() {
     assert!(matches!(engine.commit_blocking(put(2, b"a")), Err(StoreError::Failed(_))));
 }
 
-#[test]
-#[ignore = "a measurement, run by hand: cargo test --release -- --ignored --nocapture commits_per_second"]
-fn commits_per_second() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = Arc::new(open(dir.path()));
-    for callers in [1u64, 64] {
-        let start = std::time::Instant::now();
-        std::thread::scope(|scope| {
-            for caller in 0..callers {
-                let engine = &engine;
-                scope.spawn(move || {
-                    for n in 0..2000 / callers {
-                        let ops = (0..3u8)
-                            .map(|i| {
-                                Op::Put(
-                                    [&[0x70, i][..], &(caller * 10_000 + n).to_be_bytes()].concat(),
-                                    vec![7; 200],
-                                )
-                            })
-                            .collect();
-                        committed(engine, Batch { expects: vec![], ops });
-                    }
-                });
-            }
-        });
-        println!("{callers} callers: {:.0} commits per second", 2000.0 / start.elapsed().as_secs_f64());
-    }
-}
-
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
