@@ -1,6 +1,7 @@
 //! The appliance at work: the web, the control socket, housekeeping, and a clean end.
 
 use crate::auth::{Auth, Refusal};
+use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::console::socket;
 use crate::logging::{self, AccessLog};
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub const EXIT_STORE_FAILED: i32 = 70;
 /// How long checks from memory go on after the store failed.
 const AFTER_FAILURE_SECONDS: u64 = 5;
+const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// How often housekeeping runs when nobody wakes it.
 const HOUSEKEEPING_SECONDS: u64 = 60;
 
@@ -40,7 +42,11 @@ pub async fn serve(config: Config) -> Result<(), String> {
     let socket = socket::listen(&config.data_dir, Arc::clone(&auth), site.public_url.origin().to_owned())
         .map_err(|e| format!("{}: {e}", socket::path(&config.data_dir).display()))?;
     let house = tokio::spawn(keep_house(Arc::clone(&auth)));
-    let watch = tokio::spawn(watch(Arc::clone(&auth)));
+    let (watched, write_seconds_max) = (Arc::clone(&auth), config.store.write_seconds_max);
+    std::thread::Builder::new()
+        .name("watchdog".into())
+        .spawn(move || watch(&watched, write_seconds_max))
+        .map_err(|e| format!("the watchdog: {e}"))?;
     let (verbs, host) = (Arc::clone(&auth), Arc::clone(&auth));
     let (data_dir, origin) = (config.data_dir.clone(), site.public_url.origin().to_owned());
     let ended = web::launch(
@@ -53,7 +59,6 @@ pub async fn serve(config: Config) -> Result<(), String> {
 
     socket.abort();
     house.abort();
-    watch.abort();
     let _ = std::fs::remove_file(socket::path(&config.data_dir));
     if let Err(refusal) = auth.write_seen().await {
         tracing::warn!(?refusal, "the latest last-seen times are lost");
@@ -93,13 +98,22 @@ async fn keep_house(auth: Arc<Auth>) {
 }
 
 /// Once the store has failed its memory may be ahead of the disk: checks go on for a moment, then the process ends,
-/// so that its supervisor starts it from what is on disk.
+/// so that its supervisor starts it from what is on disk. A thread of its own: no worker may be free to say so.
 #[allow(clippy::disallowed_methods)] // nothing is left to be kept, and requests at work must not hold the end up
-async fn watch(auth: Arc<Auth>) {
-    while auth.is_ready() {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+fn watch(auth: &Auth, write_seconds_max: u32) {
+    let mut at_work = (0, Stopwatch::start());
+    while auth.failure().is_none() {
+        std::thread::sleep(WATCH_EVERY);
+        let beats = auth.writer_beats();
+        if beats != at_work.0 {
+            at_work = (beats, Stopwatch::start());
+        }
+        let is_busy = beats % 2 == 1;
+        if is_busy && at_work.1.elapsed_us() > u64::from(write_seconds_max) * 1_000_000 {
+            auth.give_up(&format!("the disk has not answered a write for {write_seconds_max} s"));
+        }
     }
     tracing::error!("the store has failed: this process ends in {AFTER_FAILURE_SECONDS} seconds");
-    tokio::time::sleep(Duration::from_secs(AFTER_FAILURE_SECONDS)).await;
+    std::thread::sleep(Duration::from_secs(AFTER_FAILURE_SECONDS));
     std::process::exit(EXIT_STORE_FAILED);
 }

@@ -14,7 +14,7 @@ use crate::model::password::Password;
 use crate::model::throttle::Limit;
 use crate::model::time::MINUTE_MS;
 use crate::store::Store;
-use crate::store::engine::{OpenError, Options};
+use crate::store::engine::{OpenError, Options, Switches};
 use std::sync::Arc;
 
 /// How many verified access tokens are remembered.
@@ -104,15 +104,17 @@ fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError
         (None, Some(path)) => keyfile::load(path)?,
         (None, None) => keyfile::load_or_draft(&config.data_dir, entropy)?,
     };
+    let vault = Vault::new(&master);
     // A key file without a store is a sign of loss: only where neither is there may a store be made.
     let may_begin = config.require_store.is_none() && !keyfile::is_settled(&config.data_dir);
     let options = Options {
         cache_bytes: u64::from(config.store.cache_mb) << 20,
         queue_length: QUEUE_LENGTH,
         initialise: may_begin.then(|| entropy.bytes()),
+        free_floor_bytes: u64::from(config.store.free_floor_mb) << 20,
         #[cfg(debug_assertions)]
-        sync: syncs(),
-        ..Options::new(&config.data_dir)
+        switches: Switches { sync: syncs(), ..Switches::default() },
+        ..Options::new(&config.data_dir, vault.store_keys())
     };
     let other_store = |wanted: &String, found| StartError::OtherStore { wanted: wanted.clone(), found };
     let store = Store::open(options, config.store.session_cache as usize).map_err(|error| {
@@ -128,7 +130,7 @@ fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError
         Some(wanted) if *wanted != found => {
             Err(other_store(wanted, format!("{} holds {found}", config.data_dir.display())))
         }
-        _ => Ok((store, Vault::new(&master))),
+        _ => Ok((store, vault)),
     }
 }
 

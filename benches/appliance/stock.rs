@@ -19,7 +19,7 @@ use hallpass::model::time::{DAY_MS, HOUR_MS};
 use hallpass::model::user::{Role, Roster, Standing, User};
 use hallpass::model::{RefreshToken, SessionId, SessionToken, Time, TokenId, UserId};
 use hallpass::start::{Sources, start};
-use hallpass::store::engine::Options;
+use hallpass::store::engine::{Options, Switches};
 use hallpass::store::{Batch, Store};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -91,9 +91,11 @@ impl Stock {
     pub fn open(directory: &Path) -> Self {
         let data = directory.join("data");
         // Closing it syncs once; what a crash would lose can be made again.
-        let options = Options { sync: false, cache_bytes: FILL_CACHE_BYTES, ..Options::new(&data) };
-        let store = Store::open(options, 1).expect("a store");
         let vault = Vault::new(&keyfile::load(&data.join("key")).expect("a key file"));
+        let switches = Switches { sync: false, ..Switches::default() };
+        let options =
+            Options { switches, cache_bytes: FILL_CACHE_BYTES, ..Options::new(&data, vault.store_keys()) };
+        let store = Store::open(options, 1).expect("a store");
         let keys: Vec<_> = store.view().keys().cloned().collect();
         let signing = keys.iter().map(|row| {
             let (kid, sealed) = (&row.value.kid, &row.value.sealed);

@@ -30,8 +30,7 @@ use crate::entropy::Entropy;
 use crate::model::app::App;
 use crate::model::user::User;
 use crate::model::{AppId, SecretId, Time, UserId};
-use crate::store::tables::KeyCheck;
-use crate::store::{Batch, Outcome, Row, Store};
+use crate::store::{Batch, Outcome, Row, Store, StoreError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 pub use refusal::{FieldFault, Refusal, Verdict};
@@ -82,7 +81,7 @@ impl Auth {
     /// Puts the machines together, and the built-in apps and the first signing key into a new store.
     ///
     /// # Errors
-    /// When the master key is not the one that this store was made with, or the store fails.
+    /// When the store fails.
     pub async fn start(parts: Parts) -> Verdict<Arc<Self>> {
         let Parts { store, clock, entropy, vault, hasher, throttle, verifier, settings } = parts;
         let auth = Self {
@@ -99,30 +98,9 @@ impl Auth {
             work_waiting: tokio::sync::Notify::new(),
             secrets_used: parking_lot::Mutex::new(HashMap::new()),
         };
-        auth.check_master_key().await?;
         auth.put_built_in_apps().await?;
         auth.ensure_signing_key(crate::model::claims::Algorithm::default()).await?;
         Ok(Arc::new(auth))
-    }
-
-    async fn check_master_key(&self) -> Verdict<()> {
-        let value = self.vault.key_check();
-        let kept = match self.store.row::<KeyCheck>(&()).await? {
-            Some(row) => row.value.value,
-            None => {
-                let mut batch = Batch::new();
-                batch.absent::<KeyCheck>(&()).put(&(), &KeyCheck { value });
-                self.store.commit(batch).await?;
-                value
-            }
-        };
-        if kept == value {
-            return Ok(());
-        }
-        Err(Refusal::Fault(
-            "the master key is not the one that this store was made with: bring the right key file back"
-                .into(),
-        ))
     }
 
     async fn put_built_in_apps(&self) -> Verdict<()> {
@@ -180,9 +158,19 @@ impl Auth {
         uuid::Uuid::from_bytes(self.store.engine().store_id()).to_string()
     }
 
-    /// Whether the store still answers.
-    pub fn is_ready(&self) -> bool {
-        !self.store.engine().failed()
+    /// See [`Engine::beats`](crate::store::engine::Engine::beats).
+    pub fn writer_beats(&self) -> u64 {
+        self.store.engine().beats()
+    }
+
+    /// Gives the store up: nothing is read or written any more.
+    pub fn give_up(&self, why: &str) {
+        self.store.engine().give_up(why);
+    }
+
+    /// Why the store no longer answers, if so.
+    pub fn failure(&self) -> Option<&StoreError> {
+        self.store.engine().failure()
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Refusal {
     SetUpClosed,
     /// More work than can be queued; try again shortly.
     Overloaded,
+    /// The disk is almost full: nothing was done, and nothing is until there is room again.
+    StorageFull,
     /// The store failed.
     Store(StoreError),
     /// Something that must not happen; the text is for the log.
@@ -66,6 +68,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::Overloaded,
+            StoreError::Full => Self::StorageFull,
             other => Self::Store(other),
         }
     }

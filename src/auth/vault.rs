@@ -3,6 +3,7 @@
 use crate::entropy::Entropy;
 use crate::model::time::DAY_MS;
 use crate::model::{AppSecret, DeviceId, Digest, OneTimeCode, RefreshToken, SessionToken, Time, UserId};
+use crate::store::engine::StoreKeys;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{constant_time, digest, hkdf, hmac};
 use base64::Engine as _;
@@ -100,7 +101,7 @@ pub struct Vault {
     form: hmac::Key,
     device: hmac::Key,
     throttle: hmac::Key,
-    check: [u8; 32],
+    store: StoreKeys,
 }
 
 impl std::fmt::Debug for Vault {
@@ -129,13 +130,13 @@ impl Vault {
             form: mac("form"),
             device: mac("device"),
             throttle: mac("throttle"),
-            check: *derive("check"),
+            store: StoreKeys::new(&derive("digest"), *derive("check")),
         }
     }
 
-    /// A value that only this master key gives; it tells nothing about the key.
-    pub fn key_check(&self) -> [u8; 32] {
-        self.check
+    /// What the store holds its records to, and knows the master key by.
+    pub fn store_keys(&self) -> StoreKeys {
+        self.store.clone()
     }
 
     /// The one successor of a presented token under a nonce: derived, not kept, so that it can be given again.

@@ -144,10 +144,12 @@ options!(
     }
 );
 options!(
-    /// Memory for the database and for live sessions.
+    /// The database: its memory, and what it asks of the disk.
     Store {
         cache_mb: u32 = 128,
         session_cache: u32 = 200_000,
+        free_floor_mb: u32 = 256,
+        write_seconds_max: u32 = 30,
     }
 );
 options!(

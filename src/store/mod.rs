@@ -5,9 +5,11 @@
 
 pub mod cache;
 pub mod codec;
+pub mod doubt;
 pub mod engine;
 pub mod mirror;
 pub mod session;
+pub mod swap;
 pub mod sweep;
 pub mod tables;
 pub mod user;

@@ -10,6 +10,7 @@ use crate::model::throttle::Bucket;
 use crate::model::time::MINUTE_MS;
 use crate::model::user::{Roster, User};
 use crate::model::{AppId, DeviceId, Digest, JobId, SessionId, Time, UserId};
+use crate::store::codec;
 use crate::store::engine::Key;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,53 @@ pub mod table {
     pub const CODES: u8 = 0x33;
     pub const EXPIRY: u8 = 0x40;
     pub const JOBS: u8 = 0x41;
+}
+
+/// A table's name, for operators.
+pub fn name(table: u8) -> &'static str {
+    match table {
+        table::META => "meta",
+        table::USERS => "users",
+        table::ROSTERS => "rosters",
+        table::NAMES => "names",
+        table::WORDS => "words",
+        table::PASSWORDS => "passwords",
+        table::SESSIONS => "sessions",
+        table::CREDENTIALS => "credentials",
+        table::SEEN => "seen",
+        table::INDEX => "index",
+        table::BLACKLIST => "blacklist",
+        table::APPS => "apps",
+        table::KEYS => "keys",
+        table::ATTEMPTS => "attempts",
+        table::CODES => "codes",
+        table::EXPIRY => "expiry",
+        table::JOBS => "jobs",
+        _ => "unknown",
+    }
+}
+
+/// Whether a record of a table is one that we understand.
+pub fn is_readable(key: &[u8], payload: &[u8]) -> bool {
+    fn is<T: Stored>(payload: &[u8]) -> bool {
+        codec::decode::<T>(payload).is_ok()
+    }
+    match key.first() {
+        Some(&table::USERS) => is::<User>(payload),
+        Some(&table::ROSTERS) => is::<Roster>(payload),
+        Some(&table::NAMES) => is::<NameEntry>(payload),
+        Some(&table::PASSWORDS) => is::<PasswordRecord>(payload),
+        Some(&table::SESSIONS) => is::<Session>(payload),
+        Some(&table::CREDENTIALS) => is::<Credential>(payload),
+        Some(&table::SEEN) => is::<Seen>(payload),
+        Some(&table::BLACKLIST) => is::<BlacklistEntry>(payload),
+        Some(&table::APPS) => is::<App>(payload),
+        Some(&table::KEYS) => is::<KeyRecord>(payload),
+        Some(&table::ATTEMPTS) => is::<Attempts>(payload),
+        Some(&table::CODES) => is::<CodeRecord>(payload),
+        Some(&table::JOBS) => is::<Job>(payload),
+        _ => true,
+    }
 }
 
 /// A record type that knows its key.

@@ -45,6 +45,9 @@ impl From<Refusal> for Problem {
             Refusal::SetUpClosed => problem(404, "not_found", "Set-up is closed")
                 .detail("The first administrator was made; it cannot be done again."),
             Refusal::Overloaded => Problem::of_status(Status::ServiceUnavailable).retry_after_seconds(2),
+            Refusal::StorageFull => problem(503, "storage_full", "The disk is almost full")
+                .detail("Nothing was done. An operator must make room; until then nothing can be changed.")
+                .retry_after_seconds(60),
             Refusal::Store(error) => {
                 tracing::error!(%error, "a request met a failing store");
                 problem(503, "store_failed", "The store does not answer").retry_after_seconds(10)

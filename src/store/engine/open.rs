@@ -1,15 +1,22 @@
 //! Opening: refuse rather than start with less than was promised.
 
+use super::error::OpenError;
+use super::head::{HEAD_KEY, Head, Identity, StoreKeys, Totals};
+use super::migrate;
+use super::place::{DirectoryLock, Place, sync_directory};
+use super::quiet::quietly;
+use super::shared::Shared;
 use super::sidecar::{Sidecar, Witness};
-use super::writer::{Publish, SEQUENCE_KEY, Writer};
-use super::{Engine, Record, Shared};
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use super::walk::{Listener, Walk, difference};
+use super::writer::{GENERATION_KEY, Publish, Switches, Writer};
+use super::{Engine, Record};
+use crate::store::tables::{KeyCheck, Stored, table};
+use crate::store::{codec, doubt, swap};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
-use std::sync::{Arc, Once};
 use std::time::Duration;
 
 /// How to open.
@@ -17,58 +24,50 @@ use std::time::Duration;
 pub struct Options {
     /// The data directory; the store lies in `store/`, the witness in `sidecar`.
     pub directory: PathBuf,
+    pub keys: StoreKeys,
     pub cache_bytes: u64,
     /// How many batches may wait.
     pub queue_length: usize,
     /// Permits a new store, with this id, where there was never one.
     pub initialise: Option<[u8; 16]>,
-    /// Off only in the crash test's negative control: then nothing is promised.
+    /// Below so many bytes of free space on the store's disk nothing is written.
+    pub free_floor_bytes: u64,
     #[doc(hidden)]
-    pub sync: bool,
+    pub switches: Switches,
 }
 
 impl Options {
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
+    pub fn new(directory: impl Into<PathBuf>, keys: StoreKeys) -> Self {
         Self {
             directory: directory.into(),
+            keys,
             cache_bytes: 128 << 20,
             queue_length: 4096,
             initialise: None,
-            sync: true,
+            free_floor_bytes: 0,
+            switches: Switches::default(),
         }
     }
 }
 
-/// Why a store is not opened. Each says which file, and the ways out.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("{0} is in use by another process: stop it first, or use the command line, which talks to it")]
-    Locked(PathBuf),
-    #[error(
-        "there is no store in {0}, but traces of one beside it. An empty store would open the first set-up again: \
-         restore a backup, or move the whole data directory away to begin anew"
-    )]
-    Missing(PathBuf),
-    #[error("{store} is behind its witness {witness}: acknowledged writes are missing. Restore a backup")]
-    Behind { store: PathBuf, witness: PathBuf },
-    #[error("{witness} belongs to another store than {store}: bring together what belongs together")]
-    OtherStore { store: PathBuf, witness: PathBuf },
-    #[error("the store is damaged ({0}); nothing was touched. Restore a backup")]
-    Damaged(String),
-    #[error("{0} has format {1}, which is newer than this program: use the newer program")]
-    NewerFormat(PathBuf, u64),
-    #[error("{0}: {1}")]
-    Io(PathBuf, std::io::Error),
-}
-
-const FORMAT_KEY: &[u8] = b"\x01format";
-const STORE_ID_KEY: &[u8] = b"\x01store-id";
-const GENERATION_KEY: &[u8] = b"\x01generation";
+pub(super) const FORMAT_KEY: &[u8] = b"\x01format";
+pub(super) const STORE_ID_KEY: &[u8] = b"\x01store-id";
 /// Of the whole store; moves with migrations.
-const STORE_FORMAT: u64 = 1;
+pub(super) const STORE_FORMAT: u64 = 2;
+/// Where a loss could let somebody in, or open what is closed: summed up before the first answer. The others are by the
+/// cursor scan, soon after.
+const FIRST_TABLES: [u8; 8] = [
+    table::META,
+    table::USERS,
+    table::NAMES,
+    table::SESSIONS,
+    table::BLACKLIST,
+    table::APPS,
+    table::KEYS,
+    table::JOBS,
+];
 /// sled can hang on a damaged file.
 const OPEN_SECONDS_MAX: u64 = 300;
-const QUIET_THREAD: &str = "store";
 
 impl Engine {
     /// Opens the store and starts its writer. `publish` takes in each group's changes.
@@ -76,97 +75,274 @@ impl Engine {
     /// # Errors
     /// Whenever less might be there than was promised; see [`OpenError`].
     pub fn open(options: Options, publish: Publish) -> Result<Self, OpenError> {
-        keep_panics_quiet();
-        let store = options.directory.join("store");
-        let sidecar_path = options.directory.join("sidecar");
-        let witness = Sidecar::read(&sidecar_path).map_err(|e| OpenError::Io(sidecar_path.clone(), e))?;
-        if !store.exists() {
-            if witness.is_some() || options.initialise.is_none() {
-                return Err(OpenError::Missing(store));
-            }
-            let made = DirBuilder::new().mode(0o700).recursive(true).create(&store);
-            made.map_err(|e| OpenError::Io(store.clone(), e))?;
+        let lock = DirectoryLock::take(&options.directory)?;
+        let place = Place::new(&options.directory);
+        swap::finish(&options.directory).map_err(|e| OpenError::Io(place.directory.clone(), e))?;
+        let (db, found) = open_checked(&place, &options)?;
+        let looks_at_all = doubt::is_raised(&place.directory);
+        if options.switches.digests {
+            verify(&db, &place, &options.keys, &found.head.totals, looks_at_all)?;
         }
-        remove_torn_snapshots(&store)?;
-        let db = open_db(&store, &options)?;
-        let witness = read_witness(&db, &store, &sidecar_path, witness, options.initialise)?;
-        let db_path = store.join("db");
-        let data_file = File::open(&db_path).map_err(|e| OpenError::Io(db_path, e))?;
-        let mut sidecar = Sidecar::open(&sidecar_path).map_err(|e| OpenError::Io(sidecar_path.clone(), e))?;
-        if options.sync {
-            let synced = make_durable(&db, &data_file, &store, &options.directory);
-            synced.and_then(|()| sidecar.write(witness)).map_err(|e| OpenError::Io(store.clone(), e))?;
+        doubt::settle(&place.directory);
+
+        let io = |e| OpenError::Io(place.store.clone(), e);
+        let data_file = File::open(place.store.join("db")).map_err(io)?;
+        let mut sidecar = Sidecar::open(&place.sidecar).map_err(io)?;
+        if options.switches.sync {
+            make_durable(&db, &data_file, &place)
+                .and_then(|()| sidecar.write(found.witness()))
+                .map_err(io)?;
         }
-        let shared = Arc::new(Shared {
-            db,
-            failed: AtomicBool::new(false),
-            sequence: AtomicU64::new(witness.sequence),
-            groups: AtomicU64::new(0),
-            batches: AtomicU64::new(0),
-            queued: AtomicUsize::new(0),
-        });
+        let Found { identity, head, .. } = found;
+        let directory = place.directory.clone();
+        let shared = Arc::new(Shared::new(db, options.keys, directory, head.clone(), identity.generation));
         let (sender, requests) = sync_channel(options.queue_length);
+        let mut walks = VecDeque::new();
+        if options.switches.digests && !looks_at_all {
+            walks.push_back(Walk::new(Listener::Nobody));
+        }
         let writer = Writer {
             shared: Arc::clone(&shared),
             requests,
             publish,
+            store: place.store.clone(),
             data_file,
             sidecar,
-            witness,
-            sync: options.sync,
+            identity,
+            head,
+            walks,
+            switches: options.switches,
+            free_floor_bytes: options.free_floor_bytes,
         };
-        let writer = std::thread::Builder::new()
-            .name(QUIET_THREAD.into())
-            .spawn(move || writer.run())
-            .map_err(|e| OpenError::Io(store, e))?;
+        let writer =
+            std::thread::Builder::new().name("store".into()).spawn(move || writer.run()).map_err(io)?;
         Ok(Self {
             shared,
             sender: Some(sender),
             writer: Some(writer),
-            store_id: witness.store_id,
-            generation: witness.generation,
-            directory: options.directory,
+            store_id: identity.store_id,
+            _lock: lock,
         })
     }
 }
 
+/// What a store says of itself.
+pub(super) struct Found {
+    pub identity: Identity,
+    pub head: Head,
+    pub head_tag: [u8; 32],
+}
+
+impl Found {
+    pub fn witness(&self) -> Witness {
+        Witness { identity: self.identity, sequence: self.head.sequence, head_tag: self.head_tag }
+    }
+}
+
+/// The database with its head, neither behind its witness nor of another key; or a new one where that is permitted.
+pub(super) fn open_checked(place: &Place, options: &Options) -> Result<(sled::Db, Found), OpenError> {
+    let witness = place.witness()?;
+    if !place.store.exists() {
+        if witness.is_some() || options.initialise.is_none() {
+            return Err(OpenError::Missing(place.store.clone()));
+        }
+        place.make_store_directory()?;
+    }
+    remove_torn_snapshots(place)?;
+    let mut db = open_db(place, options)?;
+    let meta = |db: &sled::Db, key: &[u8]| read_meta(db, place, key);
+    let Some(format) = meta(&db, FORMAT_KEY)? else {
+        let may_begin = options.initialise.filter(|_| witness.is_none() && db.is_empty());
+        let Some(store_id) = may_begin else {
+            return Err(match db.is_empty() {
+                true => OpenError::Missing(place.store.clone()),
+                false => place.damaged("meta/format is missing"),
+            });
+        };
+        let begun = quietly(|| begin(&db, &options.keys, store_id));
+        let found = begun.unwrap_or_else(|_| Err(place.damaged("it cannot be written to")))?;
+        return Ok((db, found));
+    };
+    let format = number(Some(format)).ok_or_else(|| place.damaged("meta/format is no number"))?;
+    if format > STORE_FORMAT {
+        return Err(OpenError::NewerFormat(place.store.clone(), format));
+    }
+    check_key(&db, place, &options.keys)?;
+    let identity = identity(&db, place)?;
+    if format < STORE_FORMAT {
+        let sequence = number(meta(&db, migrate::SEQUENCE_KEY)?);
+        let sequence = sequence.ok_or_else(|| place.damaged("meta/sequence is missing"))?;
+        compare(place, options, witness, &Witness { identity, sequence, head_tag: [0; 32] })?;
+        db = migrate::forward(db, format, place, options)?;
+    }
+    let bytes = quietly(|| db.get(HEAD_KEY)).map_err(|_| place.damaged("meta/head cannot be read"))?;
+    let bytes = bytes.map_err(|e| place.damaged(e))?.ok_or_else(|| place.lost("meta/head is missing"))?;
+    let opened = Head::open(&bytes, &options.keys, &identity);
+    let (head, head_tag) = opened.ok_or_else(|| place.lost("meta/head is not what was written"))?;
+    let found = Found { identity, head, head_tag };
+    compare(place, options, witness, &found.witness())?;
+    Ok((db, found))
+}
+
+pub(super) fn identity(db: &sled::Db, place: &Place) -> Result<Identity, OpenError> {
+    let store_id = read_meta(db, place, STORE_ID_KEY)?.and_then(|payload| payload.try_into().ok());
+    Ok(Identity {
+        store_id: store_id.ok_or_else(|| place.damaged("meta/store-id is missing"))?,
+        generation: number(read_meta(db, place, GENERATION_KEY)?)
+            .ok_or_else(|| place.damaged("meta/generation is missing"))?,
+    })
+}
+
+pub(super) fn number(payload: Option<Vec<u8>>) -> Option<u64> {
+    payload?.try_into().ok().map(u64::from_be_bytes)
+}
+
+pub(super) fn read_meta(db: &sled::Db, place: &Place, key: &[u8]) -> Result<Option<Vec<u8>>, OpenError> {
+    let bytes = quietly(|| db.get(key)).map_err(|_| place.damaged("it cannot be read"))?;
+    let Some(bytes) = bytes.map_err(|e| place.damaged(e))? else { return Ok(None) };
+    Record::decode(&bytes).map(|record| Some(record.payload)).map_err(|e| place.damaged(e))
+}
+
+/// Before anything that the key vouches for: a wrong key file must not look like damage.
+pub(super) fn check_key(db: &sled::Db, place: &Place, keys: &StoreKeys) -> Result<(), OpenError> {
+    let payload = read_meta(db, place, &KeyCheck::key(&()))?;
+    let payload = payload.ok_or_else(|| place.lost("meta/key-check is missing"))?;
+    match codec::decode::<KeyCheck>(&payload) {
+        Ok(check) if check.value == keys.check => Ok(()),
+        Ok(_) => Err(OpenError::WrongKey(place.store.clone())),
+        Err(e) => Err(place.damaged(e)),
+    }
+}
+
+fn compare(
+    place: &Place,
+    options: &Options,
+    witness: Option<Witness>,
+    found: &Witness,
+) -> Result<(), OpenError> {
+    let (store, path) = (place.store.clone(), place.sidecar.clone());
+    let Some(witness) = witness else {
+        // A first start that broke off before anything was promised.
+        return match options.initialise {
+            Some(_) => Ok(()),
+            None => Err(OpenError::NoWitness { store, witness: path }),
+        };
+    };
+    if witness.identity.store_id != found.identity.store_id {
+        return Err(OpenError::OtherStore { store, witness: path });
+    }
+    if witness.place() > found.place() {
+        let said = |(generation, sequence)| format!("batch {sequence} of generation {generation}");
+        let (found, wanted) = (said(found.place()), said(witness.place()));
+        return Err(OpenError::Behind { store, witness: path, found, wanted });
+    }
+    // The first format noted no tag.
+    let told_apart = witness.head_tag != [0; 32] && witness.head_tag != found.head_tag;
+    if witness.place() == found.place() && told_apart {
+        return Err(OpenError::OtherPast { store, witness: path });
+    }
+    Ok(())
+}
+
+/// A new store's first records.
+fn begin(db: &sled::Db, keys: &StoreKeys, store_id: [u8; 16]) -> Result<Found, OpenError> {
+    let identity = Identity { store_id, generation: 1 };
+    let mut head = Head { sequence: 1, totals: Totals::default() };
+    let mut batch = sled::Batch::default();
+    let mut put = |key: &[u8], payload: &[u8]| {
+        let value = Record::encode(1, payload);
+        head.totals.add(keys, key, &value);
+        batch.insert(key, value);
+    };
+    put(FORMAT_KEY, &STORE_FORMAT.to_be_bytes());
+    put(STORE_ID_KEY, &store_id);
+    put(GENERATION_KEY, &identity.generation.to_be_bytes());
+    put(&KeyCheck::key(&()), &codec::encode(&KeyCheck { value: keys.check }));
+    let (sealed, head_tag) = head.seal(keys, &identity);
+    batch.insert(HEAD_KEY, sealed);
+    db.apply_batch(batch).map_err(|e| OpenError::Damaged(e.to_string()))?;
+    Ok(Found { identity, head, head_tag })
+}
+
+/// Sums up the first tables, or all of them, and compares.
+fn verify(
+    db: &sled::Db,
+    place: &Place,
+    keys: &StoreKeys,
+    wanted: &Totals,
+    all: bool,
+) -> Result<(), OpenError> {
+    let found = sum(db, keys, |table| all || FIRST_TABLES.contains(&table));
+    let found = found.map_err(|what| place.damaged(what))?;
+    let differing = found.differences(wanted).into_iter();
+    let differing = differing.filter(|table| all || FIRST_TABLES.contains(table));
+    let said: Vec<_> = differing.map(|table| difference(table, &found, wanted)).collect();
+    if said.is_empty() { Ok(()) } else { Err(place.lost(said.join("; "))) }
+}
+
+/// What the tables come to.
+pub(super) fn sum(db: &sled::Db, keys: &StoreKeys, wants: impl Fn(u8) -> bool) -> Result<Totals, String> {
+    let sum_up = || {
+        let mut totals = Totals::default();
+        for table in (0..=u8::MAX).filter(|table| wants(*table)) {
+            for found in db.scan_prefix([table]) {
+                let (key, value) = found.map_err(|e| e.to_string())?;
+                totals.add(keys, &key, &value);
+            }
+        }
+        Ok(totals)
+    };
+    quietly(sum_up).unwrap_or_else(|_| Err("a record cannot be read".into()))
+}
+
 /// A torn snapshot under its temporary name makes every later open fail (sled issue 1533); the log has all of it.
-fn remove_torn_snapshots(store: &Path) -> Result<(), OpenError> {
-    let io = |e| OpenError::Io(store.to_owned(), e);
-    for entry in std::fs::read_dir(store).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            std::fs::remove_file(entry.path()).map_err(io)?;
+fn remove_torn_snapshots(place: &Place) -> Result<(), OpenError> {
+    for path in snapshots(place)? {
+        if path.extension().is_some_and(|kind| kind == "generating") {
+            std::fs::remove_file(&path).map_err(|e| OpenError::Io(path, e))?;
         }
     }
     Ok(())
 }
 
+fn snapshots(place: &Place) -> Result<Vec<PathBuf>, OpenError> {
+    let io = |e| OpenError::Io(place.store.clone(), e);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&place.store).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if entry.file_name().to_string_lossy().starts_with("snap.") {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
 /// sled panics or hangs on damaged files: it opens on a thread of its own, in time or not at all.
-fn open_db(store: &Path, options: &Options) -> Result<sled::Db, OpenError> {
+pub(super) fn open_db(place: &Place, options: &Options) -> Result<sled::Db, OpenError> {
     let config = sled::Config::new()
-        .path(store)
+        .path(&place.store)
         .cache_capacity(options.cache_bytes)
         // Its garbage collection runs only in this flusher. The negative control must not be saved by it.
-        .flush_every_ms(Some(if options.sync { 500 } else { 3_600_000 }));
+        .flush_every_ms(Some(if options.switches.sync { 500 } else { 3_600_000 }));
     let (sender, opened) = channel();
     let open = move || {
-        let result = catch_unwind(AssertUnwindSafe(|| config.open()));
         // Nobody waits any more after the time limit.
-        let _ = sender.send(result);
+        let _ = sender.send(quietly(|| config.open()));
     };
-    let thread = std::thread::Builder::new().name(QUIET_THREAD.into()).spawn(open);
-    thread.map_err(|e| OpenError::Io(store.to_owned(), e))?;
-    let damaged = |what: &str| OpenError::Damaged(format!("{}: {what}", store.display()));
+    let thread = std::thread::Builder::new().name("store".into()).spawn(open);
+    thread.map_err(|e| OpenError::Io(place.store.clone(), e))?;
+    let torn = |what: &str| match snapshots(place).unwrap_or_default().pop() {
+        Some(snapshot) => OpenError::TornSnapshot(snapshot),
+        None => place.damaged(what),
+    };
     match opened.recv_timeout(Duration::from_secs(OPEN_SECONDS_MAX)) {
         Ok(Ok(Ok(db))) => Ok(db),
-        Ok(Ok(Err(sled::Error::Io(e)))) if is_lock_error(&e) => Err(OpenError::Locked(store.to_owned())),
-        Ok(Ok(Err(sled::Error::Io(e)))) => Err(OpenError::Io(store.to_owned(), e)),
-        Ok(Ok(Err(e))) => Err(damaged(&e.to_string())),
-        Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => Err(damaged("it cannot be read")),
-        Err(RecvTimeoutError::Timeout) => Err(damaged("opening it does not come to an end")),
+        Ok(Ok(Err(sled::Error::Io(e)))) if is_lock_error(&e) => Err(OpenError::Locked(place.store.clone())),
+        Ok(Ok(Err(sled::Error::Io(e)))) => Err(OpenError::Io(place.store.clone(), e)),
+        Ok(Ok(Err(sled::Error::Corruption { .. }))) => Err(torn("it is corrupt")),
+        Ok(Ok(Err(e))) => Err(place.damaged(e)),
+        Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => Err(place.damaged("it cannot be read")),
+        Err(RecvTimeoutError::Timeout) => Err(place.damaged("opening it does not come to an end")),
     }
 }
 
@@ -174,86 +350,14 @@ fn is_lock_error(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
 }
 
-/// Compares the store with its witness, or makes it where that is permitted.
-fn read_witness(
-    db: &sled::Db,
-    store: &Path,
-    sidecar: &Path,
-    witness: Option<Witness>,
-    initialise: Option<[u8; 16]>,
-) -> Result<Witness, OpenError> {
-    let damaged = |what: &str| OpenError::Damaged(format!("{}: {what}", store.display()));
-    let read = |key: &[u8]| -> Result<Option<Vec<u8>>, OpenError> {
-        let bytes = db.get(key).map_err(|e| damaged(&e.to_string()))?;
-        bytes
-            .map(|bytes| {
-                Record::decode(&bytes).map(|record| record.payload).map_err(|e| damaged(&e.to_string()))
-            })
-            .transpose()
-    };
-    let number = |key: &[u8], name: &str| -> Result<u64, OpenError> {
-        let bytes = read(key)?.and_then(|payload| payload.try_into().ok()).map(u64::from_be_bytes);
-        bytes.ok_or_else(|| damaged(&format!("meta/{name} is missing")))
-    };
-    if read(FORMAT_KEY)?.is_none() {
-        let Some(store_id) = initialise.filter(|_| witness.is_none() && db.is_empty()) else {
-            return Err(if db.is_empty() {
-                OpenError::Missing(store.to_owned())
-            } else {
-                damaged("meta is missing")
-            });
-        };
-        let fresh = Witness { store_id, generation: 1, sequence: 1 };
-        let mut batch = sled::Batch::default();
-        let number = |value: u64| Record::encode(fresh.sequence, &value.to_be_bytes());
-        batch.insert(FORMAT_KEY, number(STORE_FORMAT));
-        batch.insert(STORE_ID_KEY, Record::encode(fresh.sequence, &store_id));
-        batch.insert(GENERATION_KEY, number(fresh.generation));
-        batch.insert(SEQUENCE_KEY, number(fresh.sequence));
-        db.apply_batch(batch).map_err(|e| damaged(&e.to_string()))?;
-        return Ok(fresh);
-    }
-    let format = number(FORMAT_KEY, "format")?;
-    if format > STORE_FORMAT {
-        return Err(OpenError::NewerFormat(store.to_owned(), format));
-    }
-    let store_id = read(STORE_ID_KEY)?.and_then(|payload| payload.try_into().ok());
-    let found = Witness {
-        store_id: store_id.ok_or_else(|| damaged("meta/store-id is missing"))?,
-        generation: number(GENERATION_KEY, "generation")?,
-        sequence: number(SEQUENCE_KEY, "sequence")?,
-    };
-    if let Some(witness) = witness {
-        let paths = (store.to_owned(), sidecar.to_owned());
-        if witness.store_id != found.store_id {
-            return Err(OpenError::OtherStore { store: paths.0, witness: paths.1 });
-        }
-        if (witness.generation, witness.sequence) > (found.generation, found.sequence) {
-            return Err(OpenError::Behind { store: paths.0, witness: paths.1 });
-        }
-    }
-    Ok(found)
-}
-
 /// What sled has just made or recovered, and the names of the files, before anything is promised.
-fn make_durable(db: &sled::Db, data_file: &File, store: &Path, directory: &Path) -> std::io::Result<()> {
-    db.flush().map_err(std::io::Error::other)?;
+pub(super) fn make_durable(db: &sled::Db, data_file: &File, place: &Place) -> std::io::Result<()> {
+    let flushed =
+        quietly(|| db.flush().map(drop)).unwrap_or(Err(sled::Error::Unsupported("it stopped".into())));
+    flushed.map_err(std::io::Error::other)?;
     data_file.sync_all()?;
-    File::open(store)?.sync_all()?;
-    File::open(directory)?.sync_all()
-}
-
-/// The threads that touch sled catch its panics and say in our words what happened.
-fn keep_panics_quiet() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let loud = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().name() == Some(QUIET_THREAD) {
-                tracing::error!("a panic inside the store: {info}");
-            } else {
-                loud(info);
-            }
-        }));
-    });
+    // sled's other file says how the store is to be read.
+    File::open(place.store.join("conf"))?.sync_all()?;
+    sync_directory(&place.store)?;
+    sync_directory(&place.directory)
 }

@@ -1,5 +1,6 @@
 //! The witness beside the store: how far it had come when it was last synced. Never ahead of the data.
 
+use super::head::Identity;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,15 +9,24 @@ use std::path::Path;
 
 const SLOT_BYTES: usize = 512;
 const MAGIC: &[u8; 16] = b"hallpass-sidecar";
-/// Magic, format, store id, generation, sequence, audit head.
+/// Magic, format, store id, generation, sequence, 32 bytes: the head's tag, in the first format zeros.
 const BODY_BYTES: usize = 16 + 1 + 16 + 8 + 8 + 32;
+const FORMAT: u8 = 2;
 
 /// What a slot says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Witness {
-    pub store_id: [u8; 16],
-    pub generation: u64,
+    pub identity: Identity,
     pub sequence: u64,
+    /// Of the head at this sequence; zeros in the first format.
+    pub head_tag: [u8; 32],
+}
+
+impl Witness {
+    /// What later ones are greater in.
+    pub fn place(&self) -> (u64, u64) {
+        (self.identity.generation, self.sequence)
+    }
 }
 
 /// Two slots, used in turn: a torn write spoils one and leaves the other.
@@ -26,14 +36,18 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// The newest witness, or `None` where there is no such file. A file without a valid slot is an error.
+    /// The newest witness, or `None` where there is no such file, or an empty one, as a first start leaves it that broke
+    /// off. A file without a valid slot is an error.
     pub fn read(path: &Path) -> io::Result<Option<Witness>> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
-        let newest = bytes.chunks(SLOT_BYTES).filter_map(decode).max_by_key(|witness| witness.sequence);
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let newest = bytes.chunks(SLOT_BYTES).filter_map(decode).max_by_key(Witness::place);
         newest.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "neither slot is valid"))
     }
 
@@ -41,8 +55,8 @@ impl Sidecar {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let slots = std::fs::read(path)?;
         // The first write must not hit the newest slot.
-        let newest =
-            slots.chunks(SLOT_BYTES).map(decode).enumerate().max_by_key(|(_, w)| w.map(|w| w.sequence));
+        let places = slots.chunks(SLOT_BYTES).map(|slot| decode(slot).map(|witness| witness.place()));
+        let newest = places.enumerate().max_by_key(|(_, place)| *place);
         Ok(Self { file, next_slot: newest.map_or(0, |(slot, _)| (slot as u64 + 1) % 2) })
     }
 
@@ -58,12 +72,11 @@ impl Sidecar {
 fn encode(witness: Witness) -> [u8; SLOT_BYTES] {
     let mut body = Vec::with_capacity(BODY_BYTES);
     body.extend_from_slice(MAGIC);
-    body.push(1);
-    body.extend_from_slice(&witness.store_id);
-    body.extend_from_slice(&witness.generation.to_be_bytes());
+    body.push(FORMAT);
+    body.extend_from_slice(&witness.identity.store_id);
+    body.extend_from_slice(&witness.identity.generation.to_be_bytes());
     body.extend_from_slice(&witness.sequence.to_be_bytes());
-    // The audit chain's head has its place here.
-    body.extend_from_slice(&[0; 32]);
+    body.extend_from_slice(&witness.head_tag);
     let mut slot = [0; SLOT_BYTES];
     slot[..BODY_BYTES].copy_from_slice(&body);
     slot[BODY_BYTES..BODY_BYTES + 32].copy_from_slice(digest(&SHA256, &body).as_ref());
@@ -72,11 +85,15 @@ fn encode(witness: Witness) -> [u8; SLOT_BYTES] {
 
 fn decode(slot: &[u8]) -> Option<Witness> {
     let (body, check) = slot.get(..BODY_BYTES + 32)?.split_at(BODY_BYTES);
-    if digest(&SHA256, body).as_ref() != check || !body.starts_with(MAGIC) || body[16] != 1 {
+    if digest(&SHA256, body).as_ref() != check
+        || !body.starts_with(MAGIC)
+        || !(1..=FORMAT).contains(&body[16])
+    {
         return None;
     }
     let number = |at: usize| body[at..at + 8].try_into().map(u64::from_be_bytes).ok();
-    Some(Witness { store_id: body[17..33].try_into().ok()?, generation: number(33)?, sequence: number(41)? })
+    let identity = Identity { store_id: body[17..33].try_into().ok()?, generation: number(33)? };
+    Some(Witness { identity, sequence: number(41)?, head_tag: body[49..81].try_into().ok()? })
 }
 
 #[cfg(test)]
@@ -84,7 +101,8 @@ mod tests {
     use super::*;
 
     fn witness(sequence: u64) -> Witness {
-        Witness { store_id: [7; 16], generation: 1, sequence }
+        let identity = Identity { store_id: [7; 16], generation: 1 };
+        Witness { identity, sequence, head_tag: [sequence as u8; 32] }
     }
 
     #[test]

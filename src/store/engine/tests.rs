@@ -4,8 +4,14 @@ use super::*;
 use parking_lot::Mutex;
 use std::path::Path;
 
+mod trust;
+
 fn options(dir: &Path) -> Options {
-    Options { initialise: Some([9; 16]), cache_bytes: 8 << 20, ..Options::new(dir) }
+    Options {
+        initialise: Some([9; 16]),
+        cache_bytes: 8 << 20,
+        ..Options::new(dir, StoreKeys::new(&[1; 32], [2; 32]))
+    }
 }
 
 fn open(dir: &Path) -> Engine {
@@ -150,10 +156,10 @@ fn a_full_queue_says_so_at_once() {
         }
     };
     let engine = Engine::open(Options { queue_length: 2, ..options(dir.path()) }, Box::new(publish)).unwrap();
-    let _slow = engine.send(put(1, b"a")).unwrap();
+    let _slow = engine.send_batch(put(1, b"a")).unwrap();
     entered.wait();
-    let waiting: Vec<_> = (0..2).map(|n| engine.send(put(n, b"b")).unwrap()).collect();
-    assert!(matches!(engine.send(put(3, b"c")), Err(StoreError::Overloaded)));
+    let waiting: Vec<_> = (0..2).map(|n| engine.send_batch(put(n, b"b")).unwrap()).collect();
+    assert!(matches!(engine.send_batch(put(3, b"c")), Err(StoreError::Overloaded)));
     wait.wait();
     for answer in waiting {
         answer.blocking_recv().unwrap().unwrap();
@@ -208,6 +214,7 @@ fn a_store_that_is_missing_empty_or_behind_is_refused() {
     assert!(matches!(reopen(), Some(OpenError::Missing(_))));
     std::fs::create_dir(&store).unwrap();
     assert!(matches!(reopen(), Some(OpenError::Missing(_))));
+    // Without any trace of what was there it may begin anew.
     std::fs::remove_file(dir.path().join("sidecar")).unwrap();
     assert!(reopen().is_none());
 }
@@ -227,7 +234,7 @@ fn after_a_panic_in_the_writer_nothing_is_answered_any_more() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Engine::open(options(dir.path()), Box::new(|_| panic!("as sled does"))).unwrap();
     assert!(matches!(engine.commit_blocking(put(1, b"a")), Err(StoreError::Failed(_))));
-    assert!(engine.failed());
+    assert!(engine.failure().is_some());
     assert!(matches!(engine.get_blocking(&key(1)), Err(StoreError::Failed(_))));
     assert!(matches!(engine.commit_blocking(put(2, b"a")), Err(StoreError::Failed(_))));
 }

@@ -76,7 +76,7 @@ fn invalid_client() -> Reply {
 fn from_refusal(refusal: Refusal) -> Reply {
     match refusal {
         Refusal::InvalidClient => invalid_client(),
-        Refusal::Store(_) | Refusal::Overloaded | Refusal::Fault(_) => {
+        Refusal::Store(_) | Refusal::StorageFull | Refusal::Overloaded | Refusal::Fault(_) => {
             tracing::error!(?refusal, "an OAuth request failed");
             oauth_error(503, "temporarily_unavailable", "Try again shortly.")
         }

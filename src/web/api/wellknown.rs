@@ -32,9 +32,11 @@ fn healthz() -> Reply {
 /// The store answers as well.
 #[get("/readyz")]
 fn readyz(auth: &Verbs) -> Answer {
-    if auth.is_ready() {
-        Ok(Reply::json(&json!({ "status": "ready" })))
-    } else {
-        Err(Problem::new(Status::ServiceUnavailable, "store_failed", "The store does not answer"))
+    match auth.failure() {
+        None => Ok(Reply::json(&json!({ "status": "ready" }))),
+        Some(why) => {
+            Err(Problem::new(Status::ServiceUnavailable, "store_failed", "The store does not answer")
+                .detail(why.to_string()))
+        }
     }
 }

@@ -32,6 +32,9 @@ pub fn said(problem: &Problem) -> Result<Said, Failed> {
         "overloaded" => {
             "There is too much to do just now, so nothing was done. Try again in a few seconds.".into()
         }
+        "storage_full" => {
+            "The disk is almost full, so nothing was done. Whoever runs this must make room first.".into()
+        }
         "invalid_code" => {
             "This code is unknown, used or too old: a code is good for 30 minutes and for one use.".into()
         }
