@@ -15,6 +15,7 @@ use crate::model::throttle::Limit;
 use crate::model::time::MINUTE_MS;
 use crate::store::Store;
 use crate::store::engine::{OpenError, Options, Switches};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How many verified access tokens are remembered.
@@ -97,25 +98,44 @@ fn syncs() -> bool {
     std::env::var_os(WITHOUT_SYNC).is_none()
 }
 
-fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError> {
-    keyfile::prepare_directory(&config.data_dir)?;
-    let master = match (&config.master_key, &config.master_key_file) {
-        (Some(text), _) => MasterKey::parse(text.reveal()).ok_or(StartError::BadMasterKey)?,
-        (None, Some(path)) => keyfile::load(path)?,
-        (None, None) => keyfile::load_or_draft(&config.data_dir, entropy)?,
-    };
-    let vault = Vault::new(&master);
-    // A key file without a store is a sign of loss: only where neither is there may a store be made.
-    let may_begin = config.require_store.is_none() && !keyfile::is_settled(&config.data_dir);
-    let options = Options {
+/// How the configuration's store is opened: by whom nothing may be made there, in `directory`.
+fn options(config: &Config, directory: &Path, vault: &Vault) -> Options {
+    Options {
         cache_bytes: u64::from(config.store.cache_mb) << 20,
         queue_length: QUEUE_LENGTH,
-        initialise: may_begin.then(|| entropy.bytes()),
         free_floor_bytes: u64::from(config.store.free_floor_mb) << 20,
         #[cfg(debug_assertions)]
         switches: Switches { sync: syncs(), ..Switches::default() },
-        ..Options::new(&config.data_dir, vault.store_keys())
-    };
+        ..Options::new(directory, vault.store_keys())
+    }
+}
+
+/// The store of a stopped appliance, for those who work on it as a whole.
+///
+/// # Errors
+/// When there is no key for it.
+pub fn offline(config: &Config) -> Result<(Options, Vault), StartError> {
+    let vault = Vault::new(&master_key(config, None)?);
+    Ok((options(config, &config.data_dir, &vault), vault))
+}
+
+/// The master key; with `entropy` also a new one, where nothing was ever begun.
+fn master_key(config: &Config, entropy: Option<&Entropy>) -> Result<MasterKey, StartError> {
+    match (&config.master_key, &config.master_key_file, entropy) {
+        (Some(text), ..) => MasterKey::parse(text.reveal()).ok_or(StartError::BadMasterKey),
+        (None, Some(path), _) => Ok(keyfile::load(path)?),
+        (None, None, Some(entropy)) => Ok(keyfile::load_or_draft(&config.data_dir, entropy)?),
+        (None, None, None) => Ok(keyfile::load(&keyfile::path(&config.data_dir))?),
+    }
+}
+
+fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError> {
+    keyfile::prepare_directory(&config.data_dir)?;
+    let vault = Vault::new(&master_key(config, Some(entropy))?);
+    // A key file without a store is a sign of loss: only where neither is there may a store be made.
+    let may_begin = config.require_store.is_none() && !keyfile::is_settled(&config.data_dir);
+    let initialise = may_begin.then(|| entropy.bytes());
+    let options = Options { initialise, ..options(config, &config.data_dir, &vault) };
     let other_store = |wanted: &String, found| StartError::OtherStore { wanted: wanted.clone(), found };
     let store = Store::open(options, config.store.session_cache as usize).map_err(|error| {
         match (&config.require_store, error) {

@@ -26,6 +26,11 @@ pub enum KeyFileError {
     Io(PathBuf, io::Error),
 }
 
+/// Where the key file lies.
+pub fn path(directory: &Path) -> PathBuf {
+    directory.join("key")
+}
+
 /// Makes the data directory where it is missing, for its owner alone.
 ///
 /// # Errors
@@ -48,7 +53,7 @@ pub fn prepare_directory(directory: &Path) -> Result<(), KeyFileError> {
 /// # Errors
 /// When the file is missing beside a store, open to others, or holds no key.
 pub fn load_or_draft(directory: &Path, entropy: &Entropy) -> Result<MasterKey, KeyFileError> {
-    let (path, draft) = (directory.join("key"), directory.join(DRAFT));
+    let (path, draft) = (path(directory), directory.join(DRAFT));
     if path.exists() {
         return load(&path);
     }
@@ -65,7 +70,7 @@ pub fn load_or_draft(directory: &Path, entropy: &Entropy) -> Result<MasterKey, K
 
 /// Whether the key file says that there was a store.
 pub fn is_settled(directory: &Path) -> bool {
-    directory.join("key").exists()
+    path(directory).exists()
 }
 
 /// The store is there: the draft becomes the key file.
@@ -73,7 +78,7 @@ pub fn is_settled(directory: &Path) -> bool {
 /// # Errors
 /// When it cannot be renamed.
 pub fn settle(directory: &Path) -> Result<(), KeyFileError> {
-    let (path, draft) = (directory.join("key"), directory.join(DRAFT));
+    let (path, draft) = (path(directory), directory.join(DRAFT));
     if !draft.exists() {
         return Ok(());
     }

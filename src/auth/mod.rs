@@ -30,7 +30,7 @@ use crate::entropy::Entropy;
 use crate::model::app::App;
 use crate::model::user::User;
 use crate::model::{AppId, SecretId, Time, UserId};
-use crate::store::{Batch, Outcome, Row, Store, StoreError};
+use crate::store::{Batch, Outcome, Row, Store, StoreError, tables};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 pub use refusal::{FieldFault, Refusal, Verdict};
@@ -156,6 +156,15 @@ impl Auth {
     /// The store's id, for `require_store`.
     pub fn store_id(&self) -> String {
         uuid::Uuid::from_bytes(self.store.engine().store_id()).to_string()
+    }
+
+    /// Reads every record and compares each table with what was written; answers tables and their counts.
+    ///
+    /// # Errors
+    /// When anything is not as it was written: the store has then failed.
+    pub async fn verify_store(&self, _by: &check::Admin) -> Verdict<Vec<(&'static str, u64)>> {
+        let head = self.store.engine().verify().await?;
+        Ok(head.totals.iter().map(|(table, total)| (tables::name(table), total.count)).collect())
     }
 
     /// See [`Engine::beats`](crate::store::engine::Engine::beats).

@@ -1,5 +1,7 @@
 //! The command line: starts the appliance, or asks one for something.
 
+mod store;
+
 use crate::config::{Config, Loaded, environment};
 use crate::console::{Command, Secret, run, socket};
 use crate::logging;
@@ -39,6 +41,14 @@ enum Verb {
     CheckConfig,
     /// Print the store's id, for require_store.
     StoreId,
+    /// Compare everything in the store with what was written to it.
+    Verify {
+        /// Go on with what is left of a damaged store; the code is what `verify` printed.
+        #[arg(long, value_name = "CODE")]
+        accept_loss: Option<String>,
+    },
+    /// Write the store of a stopped appliance anew, without what the database no longer needs.
+    Compact,
 }
 
 #[derive(Subcommand)]
@@ -90,6 +100,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.verb.unwrap_or(Verb::Serve) {
         Verb::Serve => run_server(loaded.config),
+        Verb::Verify { accept_loss } => verify(loaded.config, accept_loss),
+        Verb::Compact => store::compact(&loaded.config),
         Verb::CheckConfig => {
             print_listing(&loaded);
             Ok(())
@@ -125,7 +137,7 @@ fn command_of(verb: Verb) -> Result<Command, String> {
         Verb::User(UserVerb::ResetPassword { login }) => Command::UserResetPassword { login },
         Verb::Key(KeyVerb::List) => Command::KeyList,
         Verb::Key(KeyVerb::Rotate { algorithm }) => Command::KeyRotate { algorithm },
-        Verb::Serve | Verb::CheckConfig => return Err("this is no command for a store".into()),
+        Verb::Serve | Verb::CheckConfig | Verb::Verify { .. } | Verb::Compact => return Err("this is no command for a store".into()),
     })
 }
 
@@ -154,6 +166,16 @@ fn ask_or_do(config: Config, command: Command) -> Result<Value, String> {
         run(&auth, &origin, command).await
     };
     web::run(&config.clone(), done).map_err(|e| e.to_string())?
+}
+
+/// A running appliance looks while it serves; a stopped one's store is looked at from here, whatever state it is in.
+fn verify(config: Config, accept_loss: Option<String>) -> Result<(), String> {
+    match (socket::ask(&config.data_dir, &Command::Verify), accept_loss) {
+        (Some(_), Some(_)) => Err("the appliance runs: stop it first".into()),
+        (Some(answer), None) => answer.map(print),
+        (None, None) => store::verify(&config),
+        (None, Some(code)) => store::accept_loss(config, &code),
+    }
 }
 
 fn print_listing(loaded: &Loaded) {

@@ -27,6 +27,7 @@ pub enum Command {
     KeyList,
     KeyRotate { algorithm: Algorithm },
     StoreId,
+    Verify,
 }
 
 impl Command {
@@ -62,6 +63,8 @@ pub async fn run(auth: &Auth, origin: &str, command: Command) -> Result<Value, S
         Refusal::SetUpClosed => "set-up is closed: there is an administrator already".into(),
         Refusal::NotFound => "there is no such user".into(),
         Refusal::Conflict { message, .. } => message.into(),
+        Refusal::StorageFull => "the disk is almost full: nothing was done".into(),
+        Refusal::Store(error) => error.to_string(),
         Refusal::Invalid(faults) => {
             let said: Vec<_> =
                 faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
@@ -129,6 +132,12 @@ async fn carry_out(auth: &Auth, origin: &str, command: Command) -> Result<Value,
         ),
         Command::KeyRotate { algorithm } => {
             Ok(json!({ "kid": auth.rotate_key(&console, algorithm).await?, "algorithm": algorithm }))
+        }
+        Command::Verify => {
+            let tables = auth.verify_store(&console).await?;
+            let tables: Vec<_> =
+                tables.into_iter().map(|(name, count)| json!({ "table": name, "records": count })).collect();
+            Ok(json!({ "tables": tables }))
         }
         Command::StoreId => Ok(json!({ "store_id": auth.store_id() })),
     }

@@ -79,15 +79,31 @@ impl House {
         Self::built(|_| {}, Some(log)).await
     }
 
+    /// An appliance that finds these files in its data directory, at this time.
+    pub async fn over(files: &Path, now: Time, change: impl FnOnce(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        copy(files, &directory.path().join("data"));
+        Self::built_in(directory, now, change, None).await
+    }
+
     async fn built(change: impl FnOnce(&mut Config), access_log: Option<AccessLog>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::built_in(directory, BEGINNING, change, access_log).await
+    }
+
+    async fn built_in(
+        directory: tempfile::TempDir,
+        now: Time,
+        change: impl FnOnce(&mut Config),
+        access_log: Option<AccessLog>,
+    ) -> Self {
         let mut config = Config { data_dir: directory.path().join("data"), ..Config::default() };
         // Hashing is not what is tested here: as cheap as argon2 can be.
         (config.password.argon2_memory_kib, config.password.argon2_iterations) = (64, 1);
         config.password.hash_workers = 2;
         (config.password.hash_queue, config.store.cache_mb) = (256, 8);
         change(&mut config);
-        let sources = Sources { clock: Clock::manual(BEGINNING), entropy: Entropy::seeded(1) };
+        let sources = Sources { clock: Clock::manual(now), entropy: Entropy::seeded(1) };
         let running = Some(run(&config, &sources, access_log.clone()).await);
         Self(Arc::new(Inner {
             directory,
@@ -217,6 +233,23 @@ impl Drop for Inner {
         let faults = self.faults.get_mut();
         if !std::thread::panicking() {
             assert!(faults.is_empty(), "answers of 500 and above: {faults:#?}");
+        }
+    }
+}
+
+/// Copies a directory, its owner's alone as a data directory must be.
+#[allow(dead_code)] // each test crate uses its own part
+pub fn copy(from: &Path, to: &Path) {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("a kind").is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).expect("a copy");
+            std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600)).expect("its mode");
         }
     }
 }

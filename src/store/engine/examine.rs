@@ -13,6 +13,7 @@ use super::sidecar::Witness;
 use super::walk::{Piece, difference};
 use super::{Key, StoreError};
 use crate::store::{swap, tables};
+use aws_lc_rs::digest::{Context, SHA256};
 use std::ops::Bound;
 
 /// One table of a store that was looked at.
@@ -41,6 +42,18 @@ pub struct Examination {
     pub unreadable: Vec<Key>,
     /// What is wrong, in words. None: all that was acknowledged is there.
     pub losses: Vec<String>,
+}
+
+impl Examination {
+    /// What whoever accepts the losses must name, so that they have read what these are.
+    pub fn code(&self) -> String {
+        let mut context = Context::new(&SHA256);
+        let identity = self.identity.map(|identity| identity.store_id).unwrap_or_default();
+        context.update(&identity);
+        context.update(&self.sequence.unwrap_or_default().to_be_bytes());
+        self.losses.iter().for_each(|loss| context.update(loss.as_bytes()));
+        context.finish().as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// A store and its pieces, whatever state they are in.

@@ -1,0 +1,53 @@
+//! `hallpass verify` and `hallpass compact`: the store of a stopped appliance as a whole.
+
+use crate::config::Config;
+use crate::start::{StartError, offline};
+use crate::store::engine::{self, Examination, Salvage};
+use crate::store::tables;
+
+/// Compares every table with what was written to it, and says what is lost.
+///
+/// # Errors
+/// When anything is, or the store cannot be opened at all.
+pub fn verify(config: &Config) -> Result<(), String> {
+    let (options, _) = offline(config).map_err(|e| e.to_string())?;
+    let salvage = Salvage::open(&options).map_err(|e| e.to_string())?;
+    let found = salvage.examine().map_err(|e| e.to_string())?;
+    print_tables(&found);
+    if found.losses.is_empty() {
+        println!("The store is whole: it holds what was written to it.");
+        return Ok(());
+    }
+    for loss in &found.losses {
+        println!("LOST: {loss}");
+    }
+    Err(format!(
+        "the store is not whole. Best restore a backup: hallpass restore FILE. What is left can be kept instead, and \
+         everybody signed out; what was revoked and is lost must then be revoked again: \
+         hallpass verify --accept-loss {}",
+        found.code()
+    ))
+}
+
+fn print_tables(found: &Examination) {
+    for table in &found.tables {
+        let verdict = match table.wanted {
+            _ if table.is_whole() => "whole".into(),
+            Some(wanted) => format!("NOT WHOLE, {} were written", wanted.count),
+            None => "nobody knows".into(),
+        };
+        println!("{}\t{} records\t{verdict}", tables::name(table.table), table.found.count);
+    }
+}
+
+/// Writes the store anew, without what the database no longer needs.
+///
+/// # Errors
+/// In words for the operator; then the store is as it was.
+pub fn compact(config: &Config) -> Result<(), String> {
+    let (options, _) = offline(config).map_err(|e: StartError| e.to_string())?;
+    let done = engine::compact(&options).map_err(|e| e.to_string())?;
+    let mb = |bytes: u64| bytes.div_ceil(1 << 20);
+    println!("{} MB before, {} MB now; nothing else has changed.", mb(done.before_bytes), mb(done.after_bytes));
+    Ok(())
+}
