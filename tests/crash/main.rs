@@ -1,6 +1,7 @@
 //! The program is killed while people sign in, rotate and revoke. What it had answered must still be so.
 
 mod ledger;
+#[allow(dead_code)] // shared with the test of power cuts
 mod server;
 
 use ledger::Ledger;

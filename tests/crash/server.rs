@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a start or an end may take on a busy machine.
@@ -17,13 +18,25 @@ pub struct House {
     directory: tempfile::TempDir,
     /// Takes the flush out: the negative control.
     pub unsynced: bool,
+    /// For what the program is started under.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl House {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("password"), ADMIN_PASSWORD).unwrap();
-        Self { directory, unsynced: false }
+        Self { directory, unsynced: false, variables: Vec::new() }
+    }
+
+    /// Where everything of it lies; the program's own part of it is [`House::data`].
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Leaves it on the disk, for someone to look at.
+    pub fn keep(self) -> PathBuf {
+        self.directory.keep()
     }
 
     pub fn data(&self) -> PathBuf {
@@ -54,6 +67,7 @@ impl House {
         if self.unsynced {
             command.env(hallpass::start::WITHOUT_SYNC, "1");
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
@@ -63,6 +77,14 @@ impl House {
     /// # Panics
     /// When it ends instead, with what it said.
     pub fn start(&self) -> Server {
+        self.try_start().unwrap_or_else(|said| panic!("it does not start: {said}"))
+    }
+
+    /// As [`House::start`].
+    ///
+    /// # Errors
+    /// How it ended instead, and what it said.
+    pub fn try_start(&self) -> Result<Server, String> {
         let port = free_port();
         let child = self.program(port).stderr(Stdio::piped()).spawn().unwrap();
         let agent = ureq::Agent::config_builder()
@@ -70,22 +92,23 @@ impl House {
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .into();
-        let mut server = Server { child, api: Api { agent, base: format!("http://127.0.0.1:{port}") } };
+        let api = Api { agent, base: format!("http://127.0.0.1:{port}"), through: None };
+        let mut server = Server { child, api };
         let began = Instant::now();
         while server.api.get("/readyz", None).is_none_or(|answer| answer.status != 200) {
             if let Some(status) = server.child.try_wait().unwrap() {
-                panic!("it does not start ({status}): {}", server.said());
+                return Err(format!("{status}: {}", server.said()));
             }
             assert!(began.elapsed() < PATIENCE, "it does not become ready");
             std::thread::sleep(Duration::from_millis(20));
         }
-        server
+        Ok(server)
     }
 
     /// Starts it where it must refuse; its exit code and what it said.
     pub fn start_refused(&self) -> (Option<i32>, String) {
         let child = self.program(free_port()).stderr(Stdio::piped()).spawn().unwrap();
-        let api = Api { agent: ureq::Agent::new_with_defaults(), base: String::new() };
+        let api = Api { agent: ureq::Agent::new_with_defaults(), base: String::new(), through: None };
         let mut server = Server { child, api };
         let code = server.wait().code();
         (code, server.said())
@@ -116,7 +139,8 @@ impl Server {
         self.wait()
     }
 
-    fn wait(&mut self) -> std::process::ExitStatus {
+    /// Waits for its end.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -127,7 +151,8 @@ impl Server {
         }
     }
 
-    fn said(&mut self) -> String {
+    /// What it wrote on stderr, once it has ended.
+    pub fn said(&mut self) -> String {
         let mut text = String::new();
         if let Some(stderr) = &mut self.child.stderr {
             stderr.read_to_string(&mut text).unwrap();
@@ -145,7 +170,7 @@ impl Drop for Server {
 }
 
 /// An answer that arrived whole: what it says was promised.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
     pub body: Value,
@@ -161,32 +186,53 @@ impl Answer {
     }
 }
 
+/// What stands between a client and the program: it sees each request, and may send it or answer by itself.
+pub type Through = dyn Fn(&str, &dyn Fn() -> Option<Answer>) -> Option<Answer> + Send + Sync;
+
 /// The program's API, as one client speaks it.
 #[derive(Clone)]
 pub struct Api {
     agent: ureq::Agent,
     base: String,
+    pub through: Option<Arc<Through>>,
 }
 
 impl Api {
+    /// Speaks to no program: `through` answers alone.
+    pub fn without_a_program(through: Arc<Through>) -> Self {
+        let agent = ureq::Agent::new_with_defaults();
+        Self { agent, base: String::new(), through: Some(through) }
+    }
+
     pub fn get(&self, path: &str, bearer: Option<&str>) -> Option<Answer> {
-        let mut request = self.agent.get(format!("{}{path}", self.base));
-        if let Some(bearer) = bearer {
-            request = request.header("authorization", format!("Bearer {bearer}"));
-        }
-        read(request.call())
+        self.exchange("GET", path, || {
+            let mut request = self.agent.get(format!("{}{path}", self.base));
+            if let Some(bearer) = bearer {
+                request = request.header("authorization", format!("Bearer {bearer}"));
+            }
+            read(request.call())
+        })
     }
 
     /// `None`: no whole answer came, so nothing is promised either way.
     pub fn send(&self, method: &str, path: &str, bearer: Option<&str>, body: Value) -> Option<Answer> {
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base))
-            .header("content-type", "application/json");
-        if let Some(bearer) = bearer {
-            request = request.header("authorization", format!("Bearer {bearer}"));
+        self.exchange(method, path, || {
+            let mut request = ureq::http::Request::builder()
+                .method(method)
+                .uri(format!("{}{path}", self.base))
+                .header("content-type", "application/json");
+            if let Some(bearer) = bearer {
+                request = request.header("authorization", format!("Bearer {bearer}"));
+            }
+            read(self.agent.run(request.body(body.to_string()).unwrap()))
+        })
+    }
+
+    fn exchange(&self, method: &str, path: &str, send: impl Fn() -> Option<Answer>) -> Option<Answer> {
+        match &self.through {
+            Some(through) => through(&format!("{method} {path}"), &send),
+            None => send(),
         }
-        read(self.agent.run(request.body(body.to_string()).unwrap()))
     }
 
     pub fn post(&self, path: &str, bearer: Option<&str>, body: Value) -> Option<Answer> {
