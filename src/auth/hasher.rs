@@ -1,12 +1,14 @@
-//! Hashes passwords with argon2id (RFC 9106) on threads of its own, which yield to everything else.
+//! Hashes passwords with argon2id (RFC 9106) on threads of its own, which yield to everything else. Hashes that other
+//! systems made are verified, and replaced by ours with the password that matched.
+
+mod foreign;
 
 use crate::entropy::Entropy;
+use crate::model::hash::{Argon2Kind, Scheme, StoredHash};
 use crate::model::password::Password;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use aws_lc_rs::constant_time;
 use parking_lot::{Condvar, Mutex};
-use password_hash::phc::{Output, PasswordHash};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,46 +16,7 @@ use std::time::Duration;
 use std::{fmt, io, thread};
 use tokio::sync::oneshot;
 
-/// The cost of one hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HashSetting {
-    pub memory_kib: u32,
-    pub iterations: u32,
-    /// Lanes. They are worked off one after the other: the cores are busy with other sign-ins.
-    pub parallelism: u32,
-}
-
-impl HashSetting {
-    /// OWASP's first recommendation for argon2id.
-    pub const DEFAULT: Self = Self { memory_kib: 19_456, iterations: 2, parallelism: 1 };
-
-    /// The most that a stored hash may ask for, or our own setting if that is higher: a hash from a restored or
-    /// doctored store must not take the machine's memory.
-    const STORED_MAX: Self = Self { memory_kib: 262_144, iterations: 16, parallelism: 16 };
-
-    fn params(self) -> Result<Params, argon2::Error> {
-        Params::new(self.memory_kib, self.iterations, self.parallelism, Some(OUTPUT_BYTES))
-    }
-
-    fn of(params: &Params) -> Self {
-        Self { memory_kib: params.m_cost(), iterations: params.t_cost(), parallelism: params.p_cost() }
-    }
-
-    /// Whether any of the costs is above the other's.
-    fn exceeds(self, other: Self) -> bool {
-        self.memory_kib > other.memory_kib
-            || self.iterations > other.iterations
-            || self.parallelism > other.parallelism
-    }
-
-    fn or_higher(self, other: Self) -> Self {
-        Self {
-            memory_kib: self.memory_kib.max(other.memory_kib),
-            iterations: self.iterations.max(other.iterations),
-            parallelism: self.parallelism.max(other.parallelism),
-        }
-    }
-}
+pub use crate::model::hash::HashSetting;
 
 /// A password's hash as a PHC string.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +62,7 @@ pub enum HashRefusal {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verified {
     pub matches: bool,
-    /// The same password under the present setting, when the stored one is below it.
+    /// The same password under the present setting, when the stored one is below it or of another scheme.
     pub rehash: Option<Phc>,
 }
 
@@ -126,8 +89,8 @@ impl Hasher {
         queue_length_max: usize,
         entropy: Entropy,
     ) -> io::Result<Self> {
-        let params =
-            setting.params().map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+        let params = params(setting, OUTPUT_BYTES)
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
         let workers = match workers {
             0 => thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
@@ -255,82 +218,76 @@ struct Bench {
 
 impl Bench {
     fn hash(&mut self, password: &Password) -> Result<Phc, HashRefusal> {
-        let salt = self.entropy.bytes::<SALT_BYTES>();
-        let output = self.derive(password, &salt, self.params.clone())?;
-        let HashSetting { memory_kib, iterations, parallelism } = self.setting;
-        let (salt, output) = (BASE64.encode(salt), BASE64.encode(output.as_bytes()));
-        Ok(Phc(format!("$argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}${salt}${output}")))
+        let salt = self.entropy.bytes::<SALT_BYTES>().to_vec();
+        let output = self.argon2(password, Argon2Kind::Id, &salt, self.params.clone())?;
+        let scheme = Scheme::Argon2 { kind: Argon2Kind::Id, cost: self.setting };
+        Ok(Phc(StoredHash { scheme, salt, output }.to_text()))
     }
 
     fn verify(&mut self, password: &Password, stored: Option<&Phc>) -> Result<Verified, HashRefusal> {
         let known = stored.and_then(|phc| {
-            let known = self.read(phc);
-            if known.is_none() {
-                tracing::error!(event = "stored_hash_unreadable");
-            }
-            known
+            StoredHash::parse(&phc.0, self.setting)
+                .inspect_err(|fault| tracing::error!(event = "stored_hash_unreadable", fault = fault.code()))
+                .ok()
         });
         let Some(known) = known else {
-            self.derive(password, &[0; SALT_BYTES], self.params.clone())?;
+            self.argon2(password, Argon2Kind::Id, &[0; SALT_BYTES], self.params.clone())?;
             return Ok(Verified { matches: false, rehash: None });
         };
-        let setting = HashSetting::of(&known.params);
-        // Output compares in constant time.
-        let matches = self.derive(password, &known.salt, known.params)? == known.output;
-        let rehash = if matches && self.setting.exceeds(setting) { Some(self.hash(password)?) } else { None };
+        let output = self.derive(password, &known)?;
+        let matches = output
+            .is_some_and(|output| constant_time::verify_slices_are_equal(&output, &known.output).is_ok());
+        let outdated = match known.scheme {
+            Scheme::Argon2 { kind: Argon2Kind::Id, cost } => self.setting.exceeds(cost),
+            _ => true,
+        };
+        let rehash = if matches && outdated { Some(self.hash(password)?) } else { None };
         Ok(Verified { matches, rehash })
     }
 
-    /// A stored hash, if it is one of argon2id at a cost that we are ready to pay.
-    fn read(&self, phc: &Phc) -> Option<Known> {
-        let hash = PasswordHash::new(&phc.0).ok()?;
-        let of_kind = Algorithm::try_from(hash.algorithm.as_str()).ok()? == Algorithm::Argon2id
-            && hash.version == Some(Version::V0x13.into());
-        let params = Params::try_from(&hash).ok()?;
-        let affordable = !HashSetting::of(&params).exceeds(self.setting.or_higher(HashSetting::STORED_MAX));
-        let plain = params.keyid().is_empty() && params.data().is_empty();
-        let (salt, output) = (hash.salt?, hash.hash?);
-        // Shorter ones could be met by chance.
-        let long_enough = salt.as_ref().len() >= 8 && output.len() >= 16;
-        (of_kind && affordable && plain && long_enough).then(|| Known {
-            params,
-            salt: salt.as_ref().to_vec(),
-            output,
-        })
+    /// What the password gives by the scheme and the salt of a stored hash. `None`: nothing there could match it.
+    fn derive(&mut self, password: &Password, known: &StoredHash) -> Result<Option<Vec<u8>>, HashRefusal> {
+        match known.scheme {
+            Scheme::Argon2 { kind, cost } => {
+                let params = params(cost, known.output.len()).map_err(|error| failed(&error))?;
+                self.argon2(password, kind, &known.salt, params).map(Some)
+            }
+            _ => foreign::derive(password.expose().as_bytes(), known),
+        }
     }
 
-    fn derive(&mut self, password: &Password, salt: &[u8], params: Params) -> Result<Output, HashRefusal> {
+    fn argon2(
+        &mut self,
+        password: &Password,
+        kind: Argon2Kind,
+        salt: &[u8],
+        params: Params,
+    ) -> Result<Vec<u8>, HashRefusal> {
+        let algorithm = match kind {
+            Argon2Kind::D => Algorithm::Argon2d,
+            Argon2Kind::I => Algorithm::Argon2i,
+            Argon2Kind::Id => Algorithm::Argon2id,
+        };
         let blocks = params.block_count();
         self.memory.resize(blocks, Block::default());
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let length = argon2.params().output_len().unwrap_or(OUTPUT_BYTES);
-        let mut derived = Ok(());
-        let output = Output::init_with(length, |out| {
-            derived = argon2.hash_password_into_with_memory(
-                password.expose().as_bytes(),
-                salt,
-                out,
-                &mut self.memory,
-            );
-            Ok(())
-        });
+        let argon2 = Argon2::new(algorithm, Version::V0x13, params);
+        let mut output = vec![0; argon2.params().output_len().unwrap_or(OUTPUT_BYTES)];
+        let password = password.expose().as_bytes();
+        let derived = argon2.hash_password_into_with_memory(password, salt, &mut output, &mut self.memory);
         if blocks > self.params.block_count() {
             self.memory = Vec::new();
         }
-        match (derived, output) {
-            (Ok(()), Ok(output)) => Ok(output),
-            (derived, _) => {
-                tracing::error!(event = "hashing_failed", error = ?derived.err());
-                Err(HashRefusal::Failed)
-            }
-        }
+        derived.map(|()| output).map_err(|error| failed(&error))
     }
 }
 
-struct Known {
-    params: Params,
-    salt: Vec<u8>,
-    output: Output,
+fn params(cost: HashSetting, output_bytes: usize) -> Result<Params, argon2::Error> {
+    Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(output_bytes))
+}
+
+fn failed(error: &dyn fmt::Display) -> HashRefusal {
+    tracing::error!(event = "hashing_failed", %error);
+    HashRefusal::Failed
 }
 
 #[cfg(test)]

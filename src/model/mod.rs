@@ -6,6 +6,7 @@ pub mod claims;
 pub mod code;
 pub mod device;
 pub mod ended;
+pub mod hash;
 pub mod id;
 pub mod job;
 pub mod key;

@@ -2,6 +2,7 @@
 
 use super::*;
 use argon2::password_hash::PasswordVerifier as _;
+use password_hash::phc::PasswordHash;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
