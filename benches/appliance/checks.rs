@@ -1,10 +1,12 @@
 //! Checks per second against bare Rocket: by cookie, by a bearer seen before, by one at first sight.
 
+use super::Bench;
 use super::load::Ring;
+use super::machine::cpu_seconds;
 use super::report::{Aim, Table, judged, median};
 use super::server::Server;
 use super::stock::{self, Put, Stock};
-use super::{Bench, cpu_seconds};
+
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use hallpass::clock::Stopwatch;

@@ -2,12 +2,12 @@
 
 use super::Bench;
 use super::load::Ring;
+use super::machine::disk_mib;
 use super::report::{Table, median};
 use super::server::Server;
 use super::stock::{self, Stock};
 use hallpass::clock::Stopwatch;
 use hallpass::model::app::Strategy;
-use std::path::Path;
 
 const STARTS: usize = 3;
 const CHECKED: usize = 10_000;
@@ -56,15 +56,4 @@ pub fn run(bench: &Bench) {
         ]);
     }
     println!("\nTen sessions a user. Files lay in the system's memory; medians of {STARTS} starts.");
-}
-
-fn disk_mib(directory: &Path) -> f64 {
-    let files = std::fs::read_dir(directory).expect("a store").flatten();
-    let bytes: u64 = files
-        .map(|entry| {
-            let kind = entry.metadata().expect("a file");
-            if kind.is_dir() { (disk_mib(&entry.path()) * 1048576.0) as u64 } else { kind.len() }
-        })
-        .sum();
-    bytes as f64 / 1048576.0
 }

@@ -10,12 +10,16 @@ mod checks;
 mod growth;
 mod load;
 mod refreshes;
-mod report;
 mod server;
 mod sign_ins;
 mod stock;
 
-use server::{Cores, cpu_seconds};
+#[path = "../shared/mod.rs"]
+mod shared;
+
+use server::Cores;
+use shared::machine::{self, load, processor};
+use shared::report;
 
 /// What all parts share.
 struct Bench {
@@ -55,15 +59,4 @@ fn main() {
         }
     }
     println!("\nLoad {} at the end. Ratios near an aim mean something only on a quiet machine.", load());
-}
-
-fn processor() -> String {
-    let info = server::read("/proc/cpuinfo");
-    let name = info.lines().find(|line| line.starts_with("model name"));
-    name.and_then(|line| line.split(':').nth(1)).unwrap_or("unknown").trim().to_owned()
-}
-
-/// How many processes wanted a core in the last minute.
-fn load() -> String {
-    server::read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned()
 }

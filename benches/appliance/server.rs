@@ -1,5 +1,6 @@
 //! The servers under test, as child processes: where they run, what they use, what they log.
 
+use super::machine;
 use hallpass::clock::Stopwatch;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fs::{File, OpenOptions};
@@ -7,9 +8,6 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-/// How `/proc` counts: ticks of ten milliseconds on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Which cores are whose.
 #[derive(Clone)]
@@ -105,15 +103,12 @@ impl Server {
 
     /// User and system time of all its threads so far.
     pub fn cpu_seconds(&self) -> f64 {
-        cpu_seconds(&self.child.id().to_string())
+        machine::cpu_seconds(&self.child.id().to_string())
     }
 
     /// Memory that is in RAM, in MiB.
     pub fn resident_mib(&self) -> f64 {
-        let status = read(&format!("/proc/{}/status", self.child.id()));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process");
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kib / 1024.0
+        machine::resident_mib(&self.child.id().to_string())
     }
 
     /// Forgets what was logged: at this pace a log fills disks.
@@ -122,7 +117,7 @@ impl Server {
     }
 
     fn read_log(&self) -> String {
-        read(&self.log.display().to_string())
+        machine::read(&self.log.display().to_string())
     }
 
     /// What the access log says of a route's latencies since it was cleared, sorted, in microseconds.
@@ -148,18 +143,6 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.log);
     }
-}
-
-/// User and system time of a process; `self` is this one.
-pub fn cpu_seconds(process: &str) -> f64 {
-    let stat = read(&format!("/proc/{process}/stat"));
-    let (_, fields) = stat.rsplit_once(')').expect("the name stands in brackets");
-    let ticks: f64 = fields.split_whitespace().skip(11).take(2).map(|n| n.parse().unwrap_or(0.0)).sum();
-    ticks / TICKS_PER_SECOND
-}
-
-pub fn read(path: &str) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 fn free_port() -> u16 {

@@ -1,16 +1,14 @@
 //! The real program as a child process: what it uses, and its API.
 
+use crate::shared::machine;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How `/proc` counts: ticks of ten milliseconds on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 const ADMIN_PASSWORD: &str = "a fence around the orchard";
 
 /// A data directory that goes when dropped.
@@ -29,7 +27,7 @@ impl Home {
 
     /// What the store takes, in MiB.
     pub fn disk_mib(&self) -> f64 {
-        blocks(&self.data().join("store")) as f64 * 512.0 / 1048576.0
+        machine::disk_mib(&self.data().join("store"))
     }
 
     /// How many batches were committed, as the witness beside the store says: two slots, the newer one counts.
@@ -91,16 +89,6 @@ impl Home {
     }
 }
 
-fn blocks(directory: &Path) -> u64 {
-    let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(found) if found.is_dir() => blocks(&entry.path()),
-        Ok(found) => found.blocks(),
-        // A snapshot that has just been replaced.
-        Err(_) => 0,
-    };
-    std::fs::read_dir(directory).unwrap().flatten().map(size).sum()
-}
-
 /// A running program; killed when dropped.
 pub struct Server<'a> {
     pub home: &'a Home,
@@ -113,17 +101,12 @@ pub struct Server<'a> {
 impl<'a> Server<'a> {
     /// User and system time of all its threads so far.
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let (_, fields) = stat.rsplit_once(')').expect("the name stands in brackets");
-        let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().unwrap());
-        ticks.sum::<f64>() / TICKS_PER_SECOND
+        machine::cpu_seconds(&self.child.id().to_string())
     }
 
     /// Memory that is in RAM.
     pub fn resident_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process");
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+        machine::resident_mib(&self.child.id().to_string())
     }
 
     /// Ends it by SIGTERM and starts it again.

@@ -6,6 +6,8 @@
 mod appliance;
 mod figures;
 mod people;
+#[path = "../../benches/shared/mod.rs"]
+mod shared;
 
 use appliance::Home;
 use figures::Figures;
