@@ -154,7 +154,12 @@ impl Auth {
                 let message = "There are two secrets already: remove one first.";
                 return Err(Refusal::Conflict { code: "too_many_secrets", message });
             }
-            app.secrets.push(ClientSecret { id: secret_id, digest: secret.digest(), created_at: now });
+            app.secrets.push(ClientSecret {
+                id: secret_id,
+                digest: secret.digest(),
+                created_at: now,
+                suspended: false,
+            });
             Ok(())
         })
         .await?;
@@ -176,6 +181,25 @@ impl Auth {
         Ok(())
     }
 
+    /// Confirms the secrets of an app that were suspended when everything was ended: they count again.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where none is suspended.
+    pub async fn confirm_app_secrets(&self, by: &RecentAdmin, id: &AppId) -> Verdict<Arc<Row<App>>> {
+        let app = self
+            .change_app(id, |_, app, _| {
+                if !app.secrets.iter().any(|secret| secret.suspended) {
+                    let message = "No secret of this app is suspended.";
+                    return Err(Refusal::Conflict { code: "nothing_suspended", message });
+                }
+                app.secrets.iter_mut().for_each(|secret| secret.suspended = false);
+                Ok(())
+            })
+            .await?;
+        tracing::warn!(event = "app_secrets_confirmed", app = %id, by = ?by.actor());
+        Ok(app)
+    }
+
     /// When a secret was last used.
     ///
     /// # Errors
@@ -189,6 +213,7 @@ impl Auth {
     /// # Errors
     /// `InvalidClient`, whatever was wrong.
     pub async fn authenticate_app(&self, id: &str, secret: &str) -> Verdict<Arc<Row<App>>> {
+        self.refuse_while_invalidating()?;
         let app = id.parse().ok().and_then(|id| self.app(&id));
         let app =
             app.filter(|app| app.value.standing == AppStanding::Enabled).ok_or(Refusal::InvalidClient)?;
@@ -196,6 +221,10 @@ impl Auth {
         // Digests of 256 random bits: how long a comparison takes tells nothing about the secret.
         let used =
             app.value.secrets.iter().find(|kept| kept.digest == digest).ok_or(Refusal::InvalidClient)?;
+        if used.suspended {
+            tracing::warn!(event = "app_secret_suspended", app = %app.value.id, secret = %used.id);
+            return Err(Refusal::InvalidClient);
+        }
         self.note_secret_use(used.id);
         Ok(app)
     }
@@ -203,7 +232,7 @@ impl Auth {
     fn add_secret(&self, app: &mut App, now: Time) -> (SecretId, AppSecret) {
         let secret = AppSecret::new(self.entropy.bytes());
         let id = SecretId::new(now, self.entropy.bytes());
-        app.secrets.push(ClientSecret { id, digest: secret.digest(), created_at: now });
+        app.secrets.push(ClientSecret { id, digest: secret.digest(), created_at: now, suspended: false });
         (id, secret)
     }
 

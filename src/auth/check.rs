@@ -150,6 +150,7 @@ impl Auth {
     /// # Errors
     /// `InvalidToken`, or `SessionEnded` with the reason.
     pub async fn check_session(&self, text: &str, cookie_of: Option<&AppId>) -> Verdict<SignedIn> {
+        self.refuse_while_invalidating()?;
         let token = SessionToken::parse(text).map_err(|_| Refusal::InvalidToken)?;
         let digest = token.digest();
         let now = self.clock.now();
@@ -196,6 +197,7 @@ impl Auth {
     /// # Errors
     /// `InvalidToken`, `TokenExpired`, or `SessionEnded` with the reason.
     async fn check_refresh(&self, text: &str, app: &AppId) -> Verdict<SignedIn> {
+        self.refuse_while_invalidating()?;
         let token = RefreshToken::parse(text).map_err(|_| Refusal::InvalidToken)?;
         let now = self.clock.now();
         let row = self.store.row::<Credential>(&token.digest()).await?.ok_or(Refusal::InvalidToken)?;
@@ -240,6 +242,7 @@ impl Auth {
 
     /// Signature, claims and the blacklist's entries for token and key. For access tokens of every app.
     pub(crate) fn verify_access(&self, text: &str, now: Time) -> Verdict<Arc<Claims>> {
+        self.refuse_while_invalidating()?;
         let ring = self.key_ring()?;
         let verified = self.verifier.verify(&ring, text, now).map_err(|fault| match fault {
             TokenFault::Expired => Refusal::TokenExpired,

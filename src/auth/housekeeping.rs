@@ -79,14 +79,18 @@ impl Auth {
 
     /// Carries a job to its end, a slice with the job's progress in one batch. Answers how many sessions it ended.
     pub(crate) async fn run_job(&self, mut job: Job) -> Verdict<usize> {
+        if matches!(job.work, Work::EndEverything { .. }) {
+            return self.finish_invalidation().await.map(|()| 0);
+        }
         let filter = match &job.work {
             Work::EndOfUser { user, .. } => SessionFilter { user: Some(*user), ..SessionFilter::default() },
             Work::EndMatching { filter, .. } => filter.clone(),
+            Work::MarkCut { .. } | Work::EndEverything { .. } => SessionFilter::default(),
         };
         let (mut count, mut tries) = (0, 0);
         loop {
             let (rows, next) = self.store.session_rows(&filter, job.cursor, SLICE).await?;
-            let concerned: Vec<_> = rows.iter().filter(|row| concerns(&job, &row.value)).collect();
+            let concerned: Vec<_> = rows.iter().filter(|row| self.concerns(&job, &row.value)).collect();
             let mut batch = self.slice_of(&job, &concerned).await?;
             match next {
                 Some(_) => batch.put(&job.id, &Job { cursor: next, ..job.clone() }),
@@ -108,6 +112,18 @@ impl Auth {
         }
     }
 
+    fn concerns(&self, job: &Job, session: &Session) -> bool {
+        match &job.work {
+            Work::EndOfUser { below_epoch, .. } => session.epoch < *below_epoch,
+            // Sessions opened after the decision were not meant.
+            Work::EndMatching { except, .. } => *except != Some(session.id) && session.opened_at <= job.at,
+            Work::MarkCut { .. } => {
+                self.user(&session.user).is_none_or(|user| session.epoch < user.value.epoch)
+            }
+            Work::EndEverything { .. } => false,
+        }
+    }
+
     /// Ends the sessions of a slice, and counts them off their users' rosters.
     async fn slice_of(&self, job: &Job, rows: &[&Row<Session>]) -> Verdict<Batch> {
         let mut batch = Batch::new();
@@ -119,9 +135,10 @@ impl Auth {
                     put_end_record(&mut batch, row, ended, note);
                 }
                 // The epoch has ended it already: only the record is marked, nothing new is blacklisted.
-                Work::EndOfUser { reason, .. } => {
+                Work::EndOfUser { reason, .. } | Work::MarkCut { reason } => {
                     batch.end_session(row, Ended { at: job.at, reason: *reason, by: job.by });
                 }
+                Work::EndEverything { .. } => {}
             }
             *ended_of.entry(row.value.user).or_default() += 1;
         }
@@ -225,14 +242,6 @@ impl Auth {
 /// A disabled app may be enabled again: its sessions wait.
 fn paused(reason: EndedReason) -> bool {
     reason == EndedReason::AppDisabled
-}
-
-fn concerns(job: &Job, session: &Session) -> bool {
-    match &job.work {
-        Work::EndOfUser { below_epoch, .. } => session.epoch < *below_epoch,
-        // Sessions opened after the decision were not meant.
-        Work::EndMatching { except, .. } => *except != Some(session.id) && session.opened_at <= job.at,
-    }
 }
 
 fn sweep_key(batch: &mut Batch, due: &Due, row: &Row<KeyRecord>, now: Time) {

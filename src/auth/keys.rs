@@ -14,6 +14,9 @@ use crate::model::user::Actor;
 use crate::store::{Batch, Outcome, Row};
 use std::sync::Arc;
 
+/// How many keys are replaced in one batch, with up to five operations each.
+const KEYS_SLICE: usize = 80;
+
 /// The ring made from the keys of one generation of the mirror.
 pub(crate) struct Rung {
     generation: u64,
@@ -122,14 +125,47 @@ impl Auth {
             let now = self.clock.now();
             let row = self.store.row::<KeyRecord>(kid).await?.ok_or(Refusal::NotFound)?;
             let mut batch = Batch::new();
-            let retired = KeyRecord { state: KeyState::Retired { at: now }, ..row.value.clone() };
-            batch.unchanged(&row).put(kid, &retired).look_again::<KeyRecord>(kid, end_of_memory(now));
+            put_retired(&mut batch, &row, now);
             put_entry(&mut batch, &BlacklistEntry::new(target, None, reason, by.actor(), now));
             if self.store.commit(batch).await? != Outcome::Conflict {
                 tracing::warn!(event = "key_blacklisted", kid, by = ?by.actor());
                 // A next key is replaced by housekeeping, and its successor published as long before it signs.
                 self.wake_housekeeping();
                 return Ok(target);
+            }
+        }
+        Err(Refusal::Overloaded)
+    }
+
+    /// Retires and blacklists every key, whatever it signed; new ones sign in their place. Also those that do not open:
+    /// after a restore they may be sealed under another master key.
+    pub(crate) async fn replace_all_keys(&self, by: Actor, reason: &str) -> Verdict<()> {
+        let _making = self.making_keys.lock().await;
+        let kids: Vec<String> = self.store.view().keys().map(|key| key.value.kid.clone()).collect();
+        for kids in kids.chunks(KEYS_SLICE) {
+            self.replace_keys(kids, by, reason).await?;
+        }
+        Ok(())
+    }
+
+    async fn replace_keys(&self, kids: &[String], by: Actor, reason: &str) -> Verdict<()> {
+        for _ in 0..TRIES_MAX {
+            let now = self.clock.now();
+            let mut batch = Batch::new();
+            for kid in kids {
+                let Some(row) = self.store.row::<KeyRecord>(kid).await? else { continue };
+                if row.value.state == KeyState::Active {
+                    let new = self.new_key(row.value.algorithm, now).await?;
+                    let new = KeyRecord { state: KeyState::Active, signs_from: now, ..new };
+                    batch.absent::<KeyRecord>(&new.kid).put(new.kid.as_str(), &new);
+                }
+                if !matches!(row.value.state, KeyState::Retired { .. }) {
+                    put_retired(&mut batch, &row, now);
+                }
+                put_entry(&mut batch, &BlacklistEntry::new(target_of(kid)?, None, reason, by, now));
+            }
+            if self.store.commit(batch).await? != Outcome::Conflict {
+                return Ok(());
             }
         }
         Err(Refusal::Overloaded)
@@ -207,6 +243,12 @@ impl Auth {
         let ring = self.key_ring().ok()?;
         self.verifier.read_signed(&ring, text).ok().map(|verified| verified.claims)
     }
+}
+
+fn put_retired(batch: &mut Batch, row: &Row<KeyRecord>, now: Time) {
+    let kid = row.value.kid.as_str();
+    let retired = KeyRecord { state: KeyState::Retired { at: now }, ..row.value.clone() };
+    batch.unchanged(row).put(kid, &retired).look_again::<KeyRecord>(kid, end_of_memory(now));
 }
 
 fn record(row: &Option<Arc<Row<KeyRecord>>>) -> Option<&KeyRecord> {

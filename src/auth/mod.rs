@@ -8,6 +8,7 @@ pub mod data;
 pub mod hasher;
 pub mod housekeeping;
 pub mod introspect;
+pub mod invalidate;
 pub mod issue;
 pub mod jwt;
 pub mod keyfile;
@@ -63,6 +64,7 @@ pub struct Auth {
     making_keys: tokio::sync::Mutex<()>,
     work_waiting: tokio::sync::Notify,
     secrets_used: parking_lot::Mutex<HashMap<SecretId, Time>>,
+    gate: invalidate::Gate,
 }
 
 /// The machines that [`Auth`] is made of.
@@ -97,8 +99,11 @@ impl Auth {
             making_keys: tokio::sync::Mutex::new(()),
             work_waiting: tokio::sync::Notify::new(),
             secrets_used: parking_lot::Mutex::new(HashMap::new()),
+            gate: invalidate::Gate::default(),
         };
         auth.put_built_in_apps().await?;
+        // Before the first answer: what was decided to be dead must not have one more life.
+        auth.finish_invalidation().await?;
         auth.ensure_signing_key(crate::model::claims::Algorithm::default()).await?;
         Ok(Arc::new(auth))
     }

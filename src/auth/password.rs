@@ -69,6 +69,7 @@ impl Auth {
     /// # Errors
     /// `InvalidCode`.
     pub async fn read_code(&self, text: &str) -> Verdict<Row<CodeRecord>> {
+        self.refuse_while_invalidating()?;
         let code = OneTimeCode::parse(text).map_err(|_| Refusal::InvalidCode)?;
         let row = self.store.row::<CodeRecord>(&code.digest()).await?.ok_or(Refusal::InvalidCode)?;
         if row.value.ends_at <= self.clock.now() { Err(Refusal::InvalidCode) } else { Ok(row) }

@@ -31,6 +31,7 @@ impl Auth {
     /// # Errors
     /// `InvalidRefreshToken`, `RefreshReused`, `TokenExpired`, or `SessionEnded` with the reason.
     pub async fn refresh(&self, text: &str, by_app: Option<&AppId>, client: &Client) -> Verdict<Issued> {
+        self.refuse_while_invalidating()?;
         let token = RefreshToken::parse(text).map_err(|_| Refusal::InvalidRefreshToken)?;
         let digest = token.digest();
         let place = Place::new(Network::of(client.address), &client.agent);

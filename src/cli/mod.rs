@@ -1,5 +1,7 @@
 //! The command line: starts the appliance, or asks one for something.
 
+mod app;
+mod invalidate;
 mod store;
 
 use crate::config::{Config, Loaded, environment};
@@ -37,6 +39,11 @@ enum Verb {
     /// Manage signing keys.
     #[command(subcommand)]
     Key(KeyVerb),
+    /// List apps, and confirm their secrets after everything was ended.
+    #[command(subcommand)]
+    App(app::Verb),
+    /// End everything of everybody, as after the machine or its file system was rolled back.
+    InvalidateAll(invalidate::Arguments),
     /// Print every option with its value, its default and its source, or what is wrong with them.
     CheckConfig,
     /// Print the store's id, for require_store.
@@ -135,6 +142,8 @@ fn command_of(verb: Verb) -> Result<Command, String> {
         Verb::User(UserVerb::List { query }) => Command::UserList { query },
         Verb::User(UserVerb::Disable { login }) => Command::UserDisable { login },
         Verb::User(UserVerb::ResetPassword { login }) => Command::UserResetPassword { login },
+        Verb::App(verb) => verb.into(),
+        Verb::InvalidateAll(arguments) => arguments.confirmed()?,
         Verb::Key(KeyVerb::List) => Command::KeyList,
         Verb::Key(KeyVerb::Rotate { algorithm }) => Command::KeyRotate { algorithm },
         Verb::Serve | Verb::CheckConfig | Verb::Verify { .. } | Verb::Compact => return Err("this is no command for a store".into()),
@@ -204,6 +213,10 @@ fn print(answer: Value) {
             let fields = ["kid", "algorithm", "state", "created_at", "signs_from"];
             println!("{}", fields.map(|field| text(&key[field])).join("\t"));
         }
+    } else if let Some(apps) = answer.get("apps").and_then(Value::as_array) {
+        apps.iter().for_each(|app| app::print(app));
+    } else if let Some(apps) = answer.get("suspended_apps").and_then(Value::as_array) {
+        invalidate::print(apps);
     } else if let Some(found) =
         ["link", "kid", "store_id", "id"].into_iter().find_map(|field| answer.get(field))
     {

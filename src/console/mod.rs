@@ -5,6 +5,7 @@ pub mod socket;
 use crate::auth::check::Admin;
 use crate::auth::users::{NewUser, UserChange};
 use crate::auth::{Auth, Refusal};
+use crate::model::app::{App, AppStanding};
 use crate::model::claims::Algorithm;
 use crate::model::name::words;
 use crate::model::password::Password;
@@ -26,6 +27,9 @@ pub enum Command {
     UserResetPassword { login: String },
     KeyList,
     KeyRotate { algorithm: Algorithm },
+    AppList,
+    AppConfirm { app: String },
+    InvalidateAll,
     StoreId,
     Verify,
 }
@@ -59,9 +63,13 @@ impl std::fmt::Debug for Secret {
 /// # Errors
 /// In words for the operator.
 pub async fn run(auth: &Auth, origin: &str, command: Command) -> Result<Value, String> {
+    let missing = match &command {
+        Command::AppConfirm { .. } => "there is no such app",
+        _ => "there is no such user",
+    };
     carry_out(auth, origin, command).await.map_err(|refusal| match refusal {
         Refusal::SetUpClosed => "set-up is closed: there is an administrator already".into(),
-        Refusal::NotFound => "there is no such user".into(),
+        Refusal::NotFound => missing.into(),
         Refusal::Conflict { message, .. } => message.into(),
         Refusal::StorageFull => "the disk is almost full: nothing was done".into(),
         Refusal::Store(error) => error.to_string(),
@@ -139,8 +147,34 @@ async fn carry_out(auth: &Auth, origin: &str, command: Command) -> Result<Value,
                 tables.into_iter().map(|(name, count)| json!({ "table": name, "records": count })).collect();
             Ok(json!({ "tables": tables }))
         }
+        Command::AppList => {
+            let apps = auth.list_apps(&console);
+            Ok(json!({ "apps": apps.iter().map(|app| app_line(&app.value)).collect::<Vec<_>>() }))
+        }
+        Command::AppConfirm { app } => {
+            let id = app.parse().map_err(|_| Refusal::NotFound)?;
+            Ok(app_line(&auth.confirm_app_secrets(&console, &id).await?.value))
+        }
+        Command::InvalidateAll => {
+            auth.invalidate_all(&console).await?;
+            let waiting = auth.list_apps(&console);
+            let waiting =
+                waiting.iter().filter(|app| app.value.secrets.iter().any(|secret| secret.suspended));
+            Ok(json!({ "suspended_apps": waiting.map(|app| app.value.id.as_str()).collect::<Vec<_>>() }))
+        }
         Command::StoreId => Ok(json!({ "store_id": auth.store_id() })),
     }
+}
+
+/// What a line on the terminal says of an app.
+fn app_line(app: &App) -> Value {
+    let secrets = match app.secrets.iter().filter(|secret| secret.suspended).count() {
+        _ if !app.confidential => "public",
+        0 => "confirmed",
+        _ => "suspended",
+    };
+    let state = if app.standing == AppStanding::Enabled { "enabled" } else { "disabled" };
+    json!({ "id": app.id, "strategy": app.strategy, "state": state, "secrets": secrets })
 }
 
 async fn reset_link(auth: &Auth, origin: &str, user: &crate::model::UserId) -> Result<String, Refusal> {

@@ -106,6 +106,9 @@ pub struct ClientSecret {
     pub id: SecretId,
     pub digest: Digest,
     pub created_at: Time,
+    /// Refused until an administrator confirms it: it may have been removed since the backup that brought it back.
+    #[serde(default)]
+    pub suspended: bool,
 }
 
 /// An app's record.

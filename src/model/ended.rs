@@ -21,6 +21,8 @@ pub enum EndedReason {
     AppDisabled,
     AppDeleted,
     SignedInAgain,
+    /// Everything of everybody was ended: a backup was restored, or the store was rolled back.
+    Invalidated,
 }
 
 impl EndedReason {
@@ -41,6 +43,7 @@ impl EndedReason {
             Self::AppDisabled => "app_disabled",
             Self::AppDeleted => "app_deleted",
             Self::SignedInAgain => "signed_in_again",
+            Self::Invalidated => "invalidated",
         }
     }
 }

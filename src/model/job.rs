@@ -24,6 +24,10 @@ pub enum Work {
     EndOfUser { user: UserId, below_epoch: u32, reason: EndedReason },
     /// Ends all live sessions that match and were opened before the job. The note goes into the blacklist.
     EndMatching { filter: SessionFilter, except: Option<SessionId>, note: String },
+    /// Ends everything of everybody. Users up to this one are cut; all else is done before them.
+    EndEverything { cut_up_to: Option<UserId> },
+    /// Marks the sessions that their users' epochs already cut.
+    MarkCut { reason: EndedReason },
 }
 
 /// Which sessions are meant. Empty: all.

@@ -84,7 +84,18 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn jobs(&self) -> Result<Vec<Row<crate::model::job::Job>>, StoreError> {
-        let found = self.engine.scan(&Range::prefix(vec![table::JOBS]), Direction::Ascending, 100).await?;
+        // Without a bound: the one that ends everything must be found behind however many others.
+        let range = Range::prefix(vec![table::JOBS]);
+        let found = self.engine.scan(&range, Direction::Ascending, usize::MAX).await?;
+        found.into_iter().map(|(key, record)| Row::read(key, record)).collect()
+    }
+
+    /// One-time codes, used or not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn codes(&self, limit: usize) -> Result<Vec<Row<CodeRecord>>, StoreError> {
+        let found = self.engine.scan(&Range::prefix(vec![table::CODES]), Direction::Ascending, limit).await?;
         found.into_iter().map(|(key, record)| Row::read(key, record)).collect()
     }
 

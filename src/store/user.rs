@@ -4,7 +4,7 @@ use crate::model::UserId;
 use crate::model::name;
 use crate::model::user::{Role, Standing, User};
 use crate::store::engine::{Direction, Key, Range};
-use crate::store::tables::{NameEntry, read_word_key, table, word_key, word_prefix};
+use crate::store::tables::{NameEntry, Stored, read_word_key, table, word_key, word_prefix};
 use crate::store::{Batch, Row, Store, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -143,6 +143,19 @@ impl Store {
             }
         }
         Ok(UserPage { items, next })
+    }
+
+    /// The records of users in the order of their ids, from after `after`; tombstones, too.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn user_rows(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Row<User>>, StoreError> {
+        let mut range = Range::prefix(vec![table::USERS]);
+        if let Some(after) = after {
+            range = range.after(&User::key(&after));
+        }
+        let found = self.engine.scan(&range, Direction::Ascending, limit).await?;
+        found.into_iter().map(|(key, record)| Row::read(key, record)).collect()
     }
 
     fn match_user(

@@ -8,6 +8,7 @@ mod blacklist;
 mod codes;
 mod csrf;
 mod data;
+mod invalidate;
 mod keys;
 mod limits;
 mod login;

@@ -94,6 +94,7 @@ const TABLE: &[(&str, Access)] = &[
     ("PATCH /api/v1/admin/apps/<app>", Recent),
     ("DELETE /api/v1/admin/apps/<app>", Recent),
     ("POST /api/v1/admin/apps/<app>/secrets", Recent),
+    ("POST /api/v1/admin/apps/<app>/secrets/confirm", Recent),
     ("DELETE /api/v1/admin/apps/<app>/secrets/<secret>", Recent),
     ("POST /api/v1/admin/blacklist", Recent),
     ("DELETE /api/v1/admin/blacklist/<entry>", Recent),

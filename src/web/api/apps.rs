@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub fn routes() -> Vec<Route> {
-    routes![list, create, read, update, delete, add_secret, remove_secret]
+    routes![list, create, read, update, delete, add_secret, remove_secret, confirm]
 }
 
 async fn view(auth: &Verbs, app: &App) -> Result<Value, Problem> {
@@ -25,6 +25,7 @@ async fn view(auth: &Verbs, app: &App) -> Result<Value, Problem> {
         let last_used_at = auth.secret_last_used(&secret.id).await?.map(At::from);
         secrets.push(json!({
             "id": secret.id, "created_at": At::from(secret.created_at), "last_used_at": last_used_at,
+            "suspended": secret.suspended,
         }));
     }
     Ok(view::app(app, secrets))
@@ -144,6 +145,13 @@ async fn delete(auth: &Verbs, admin: RecentAdmin, app: &str) -> Answer {
 async fn add_secret(auth: &Verbs, admin: RecentAdmin, app: &str) -> Answer {
     let (secret_id, secret) = auth.add_app_secret(&admin, &id(app)?).await?;
     Ok(Reply::created(&json!({ "id": secret_id, "client_secret": secret.reveal() })))
+}
+
+/// Secrets that were suspended when everything was ended count again.
+#[post("/api/v1/admin/apps/<app>/secrets/confirm")]
+async fn confirm(auth: &Verbs, admin: RecentAdmin, app: &str) -> Answer {
+    let app = auth.confirm_app_secrets(&admin, &id(app)?).await?;
+    Ok(Reply::json(&view(auth, &app.value).await?))
 }
 
 #[delete("/api/v1/admin/apps/<app>/secrets/<secret>")]

@@ -103,6 +103,7 @@ pub fn ended(ended: &Ended, owner: UserId) -> &'static str {
         EndedReason::AppDisabled => "The app is disabled.",
         EndedReason::AppDeleted => "The app was deleted.",
         EndedReason::SignedInAgain => "You signed in again in its place.",
+        EndedReason::Invalidated => "Everybody was signed out, as after a backup was restored.",
     }
 }
 

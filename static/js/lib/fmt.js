@@ -70,6 +70,7 @@ const ENDED = /** @type {Record<string, string>} */ ({
   app_disabled: 'App disabled',
   app_deleted: 'App deleted',
   signed_in_again: 'Signed in again',
+  invalidated: 'Everybody signed out',
 });
 
 /** A stable reason in words; what an administrator wrote stays as it is.

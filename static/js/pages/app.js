@@ -124,13 +124,28 @@ function Secrets({ app, set }) {
     toast('Secret removed.');
     set();
   };
+  const confirm = async () => {
+    const answer = await ask({
+      title: html`Confirm the secrets of <${Said}>${app.name}<//>?`,
+      points: [{ icon: 'warn', text: 'They count again, also one that was removed since the backup that brought it back.' },
+        { text: 'When in doubt, add a new secret and remove the suspended ones instead.' }],
+      action: 'Confirm secrets',
+      run: () => call('POST', `/admin/apps/${app.id}/secrets/confirm`),
+    });
+    if (!answer) return;
+    toast('Secrets confirmed.');
+    set();
+  };
+  const suspended = app.secrets.some((/** @type {any} */ secret) => secret.suspended);
   return html`<section class="card stack" aria-labelledby="secrets">
     <div class="row"><h2 id="secrets">Secrets</h2>
       <button type="button" class="button end" disabled=${app.secrets.length >= 2} onClick=${add}>Add secret</button></div>
     ${app.secrets.length === 0 && html`<p class="muted">There is none, so the app cannot prove itself.</p>`}
+    ${suspended && html`<div class="notice warn row"><span>Everything was ended, as after a restore: suspended secrets are refused
+      until you confirm them.</span><button type="button" class="button end" onClick=${confirm}>Confirm…</button></div>`}
     ${app.secrets.map((/** @type {any} */ secret) => html`<div class="act" key=${secret.id}>
       <div><${Id} id=${secret.id} what="secret’s id" />
-        <p class="muted small">created <${When} at=${secret.created_at} /> · ${secret.last_used_at
+        <p class="muted small">${secret.suspended && html`<strong>suspended</strong> · `}created <${When} at=${secret.created_at} /> · ${secret.last_used_at
           ? html`last used <${Time} at=${secret.last_used_at} />` : 'never used'}</p></div>
       <button type="button" class="button" aria-label="Remove secret ${secret.id}"
         onClick=${() => remove(secret)}>Remove…</button>
