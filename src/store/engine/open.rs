@@ -66,6 +66,8 @@ const FIRST_TABLES: [u8; 8] = [
     table::KEYS,
     table::JOBS,
 ];
+/// Where sled keeps its settings.
+const SETTINGS: &str = "conf";
 /// sled can hang on a damaged file.
 const OPEN_SECONDS_MAX: u64 = 300;
 
@@ -149,6 +151,9 @@ pub(super) fn open_checked(place: &Place, options: &Options) -> Result<(sled::Db
         place.make_store_directory()?;
     }
     remove_torn_snapshots(place)?;
+    if witness.is_none() && options.initialise.is_some() {
+        remove_torn_settings(place)?;
+    }
     let mut db = open_db(place, options)?;
     let meta = |db: &sled::Db, key: &[u8]| read_meta(db, place, key);
     let Some(format) = meta(&db, FORMAT_KEY)? else {
@@ -305,6 +310,16 @@ fn remove_torn_snapshots(place: &Place) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Where no first start came to its end, sled's settings were perhaps never synced. It writes them again: they are
+/// always the same, and torn they make every later open fail.
+fn remove_torn_settings(place: &Place) -> Result<(), OpenError> {
+    let path = place.store.join(SETTINGS);
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(OpenError::Io(path, e)),
+        _ => Ok(()),
+    }
+}
+
 fn snapshots(place: &Place) -> Result<Vec<PathBuf>, OpenError> {
     let io = |e| OpenError::Io(place.store.clone(), e);
     let mut found = Vec::new();
@@ -356,8 +371,8 @@ pub(super) fn make_durable(db: &sled::Db, data_file: &File, place: &Place) -> st
         quietly(|| db.flush().map(drop)).unwrap_or(Err(sled::Error::Unsupported("it stopped".into())));
     flushed.map_err(std::io::Error::other)?;
     data_file.sync_all()?;
-    // sled's other file says how the store is to be read.
-    File::open(place.store.join("conf"))?.sync_all()?;
+    // sled itself never does.
+    File::open(place.store.join(SETTINGS))?.sync_all()?;
     sync_directory(&place.store)?;
     sync_directory(&place.directory)
 }
