@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! model  <-  store  <-  auth  <-  web, console  <-  start, serve, cli, main
-//!    \____ config, clock, entropy, logging ____/
+//!    \____ config, clock, entropy, logging, tally ____/
 //! ```
 //!
 //! To find something, ask one question. Is it true without a machine? [`model`]. Must it be atomic or survive a crash?
@@ -50,5 +50,7 @@ pub mod serve;
 pub mod start;
 /// Records on disk and in memory; nothing else knows of sled.
 pub mod store;
+/// Counting, for the metrics.
+pub mod tally;
 /// Rocket: the API and the pages.
 pub mod web;

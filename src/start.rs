@@ -1,5 +1,6 @@
 //! From the configuration to the running verbs: data directory, master key, store, machines.
 
+use crate::auth::check::Admin;
 use crate::auth::hasher::{HashSetting, Hasher};
 use crate::auth::jwt::Verifier;
 use crate::auth::keyfile::{self, KeyFileError};
@@ -13,8 +14,8 @@ use crate::model::app::Lifetimes;
 use crate::model::password::Password;
 use crate::model::throttle::Limit;
 use crate::model::time::MINUTE_MS;
-use crate::store::Store;
-use crate::store::engine::{OpenError, Options, Switches};
+use crate::store::engine::{self, OpenError, Options, Piece};
+use crate::store::{Store, swap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,6 +66,18 @@ impl Sources {
 /// Whenever less might be there than was promised.
 pub async fn start(config: &Config, sources: Sources) -> Result<Arc<Auth>, StartError> {
     let (store, vault) = open(config, &sources.entropy)?;
+    let auth = assemble(config, store, vault, sources).await?;
+    keyfile::settle(&config.data_dir)?;
+    set_up_unattended(config, &auth).await?;
+    Ok(auth)
+}
+
+async fn assemble(
+    config: &Config,
+    store: Store,
+    vault: Vault,
+    sources: Sources,
+) -> Result<Arc<Auth>, StartError> {
     let hashing = HashSetting {
         memory_kib: config.password.argon2_memory_kib,
         iterations: config.password.argon2_iterations,
@@ -85,10 +98,41 @@ pub async fn start(config: &Config, sources: Sources) -> Result<Arc<Auth>, Start
         entropy: sources.entropy,
         settings,
     };
-    let auth = Auth::start(parts).await.map_err(said)?;
-    keyfile::settle(&config.data_dir)?;
-    set_up_unattended(config, &auth).await?;
-    Ok(auth)
+    Auth::start(parts).await.map_err(said)
+}
+
+/// Puts a store made of these pieces in the place of the present one, which is set aside under a name that begins so.
+/// In the new one everything is ended: whoever was signed in must sign in again. The caller holds the directory's lock,
+/// and has closed the present store.
+///
+/// # Errors
+/// In words for the operator; then the present store is as it was.
+pub async fn replace_store<E: std::fmt::Display>(
+    config: &Config,
+    sources: Sources,
+    pieces: impl Iterator<Item = Result<Piece, E>>,
+    aside: &str,
+) -> Result<String, String> {
+    let next = swap::next(&config.data_dir);
+    let io = |e: std::io::Error| format!("{}: {e}", next.display());
+    // What an earlier attempt left.
+    swap::finish(&config.data_dir).map_err(io)?;
+    let vault = Vault::new(&master_key(config, None).map_err(|e| e.to_string())?);
+    let options = options(config, &next, &vault);
+    engine::restore(&options, pieces).map_err(|e| e.to_string())?;
+    let now = sources.clock.now();
+    let store = Store::open(options, config.store.session_cache as usize).map_err(|e| e.to_string())?;
+    let auth = assemble(config, store, vault, sources).await.map_err(|e| e.to_string())?;
+    let ended = async {
+        auth.mend_guards().await?;
+        auth.invalidate_all(&Admin::console()).await
+    };
+    ended.await.map_err(|refusal| said(refusal).to_string())?;
+    drop(auth);
+    let name = format!("{aside}-{}", now.to_rfc3339().replace(':', "-"));
+    swap::ready(&config.data_dir, swap::Old::SetAside(&name)).map_err(io)?;
+    swap::finish(&config.data_dir).map_err(io)?;
+    Ok(format!("aside/{name}"))
 }
 
 /// Not an option: nothing that is promised would be true without it.
@@ -105,7 +149,7 @@ fn options(config: &Config, directory: &Path, vault: &Vault) -> Options {
         queue_length: QUEUE_LENGTH,
         free_floor_bytes: u64::from(config.store.free_floor_mb) << 20,
         #[cfg(debug_assertions)]
-        switches: Switches { sync: syncs(), ..Switches::default() },
+        switches: engine::Switches { sync: syncs(), ..engine::Switches::default() },
         ..Options::new(directory, vault.store_keys())
     }
 }

@@ -92,9 +92,11 @@ fn may_use_beside(user: &str, beside: &str, line: &str) -> bool {
     match beside {
         "clock" => match user {
             // To measure how long something takes is not to ask what time it is.
-            "web" => line.contains("Stopwatch"),
+            "store" | "web" => line.contains("Stopwatch"),
             user => ["auth", "start", "serve", "logging", "clock"].contains(&user),
         },
+        // Numbers that anyone may count up.
+        "tally" => true,
         "entropy" => ["auth", "start", "serve", "entropy"].contains(&user),
         "config" | "logging" => !["model", "store", "auth", "clock", "entropy"].contains(&user),
         _ => false,

@@ -15,6 +15,7 @@ pub mod keyfile;
 pub mod keys;
 pub mod login;
 pub mod logout;
+mod mend;
 pub mod password;
 pub mod reauthenticate;
 pub mod refresh;

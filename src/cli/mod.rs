@@ -146,7 +146,9 @@ fn command_of(verb: Verb) -> Result<Command, String> {
         Verb::InvalidateAll(arguments) => arguments.confirmed()?,
         Verb::Key(KeyVerb::List) => Command::KeyList,
         Verb::Key(KeyVerb::Rotate { algorithm }) => Command::KeyRotate { algorithm },
-        Verb::Serve | Verb::CheckConfig | Verb::Verify { .. } | Verb::Compact => return Err("this is no command for a store".into()),
+        Verb::Serve | Verb::CheckConfig | Verb::Verify { .. } | Verb::Compact => {
+            return Err("this is no command for a store".into());
+        }
     })
 }
 
@@ -183,7 +185,7 @@ fn verify(config: Config, accept_loss: Option<String>) -> Result<(), String> {
         (Some(_), Some(_)) => Err("the appliance runs: stop it first".into()),
         (Some(answer), None) => answer.map(print),
         (None, None) => store::verify(&config),
-        (None, Some(code)) => store::accept_loss(config, &code),
+        (None, Some(code)) => store::accept_loss(&config, &code),
     }
 }
 
@@ -203,7 +205,12 @@ fn print(answer: Value) {
         Value::Null => "-".into(),
         other => other.to_string(),
     };
-    if let Some(users) = answer.get("users").and_then(Value::as_array) {
+    if let Some(tables) = answer.get("tables").and_then(Value::as_array) {
+        for table in tables {
+            println!("{}\t{} records\twhole", text(&table["table"]), text(&table["records"]));
+        }
+        println!("The store is whole: it holds what was written to it.");
+    } else if let Some(users) = answer.get("users").and_then(Value::as_array) {
         for user in users {
             let fields = ["login", "email", "role", "state", "live_sessions", "id"];
             println!("{}", fields.map(|field| text(&user[field])).join("\t"));

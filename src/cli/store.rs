@@ -1,9 +1,10 @@
 //! `hallpass verify` and `hallpass compact`: the store of a stopped appliance as a whole.
 
 use crate::config::Config;
-use crate::start::{StartError, offline};
+use crate::start::{Sources, StartError, offline, replace_store};
 use crate::store::engine::{self, Examination, Salvage};
 use crate::store::tables;
+use crate::web;
 
 /// Compares every table with what was written to it, and says what is lost.
 ///
@@ -40,6 +41,28 @@ fn print_tables(found: &Examination) {
     }
 }
 
+/// Goes on with what is left of a damaged store. Everybody is signed out, and the damaged one is set aside.
+///
+/// # Errors
+/// When the code is not that of the losses; or in words for the operator, and then the store is as it was.
+pub fn accept_loss(config: &Config, code: &str) -> Result<(), String> {
+    let (options, _) = offline(config).map_err(|e| e.to_string())?;
+    let salvage = Salvage::open(&options).map_err(|e| e.to_string())?;
+    let found = salvage.examine().map_err(|e| e.to_string())?;
+    if found.losses.is_empty() {
+        return Err("the store is whole: there is nothing to accept".into());
+    }
+    if found.code() != code {
+        return Err("this is not the code of what is lost now: read it first with hallpass verify".into());
+    }
+    let replaced = replace_store(config, Sources::system(), salvage.pieces(), "before-accepting-loss");
+    let aside = web::run(config, replaced).map_err(|e| e.to_string())??;
+    println!("The store holds what was left. Everybody was signed out; all signing keys are new.");
+    println!("What was revoked, disabled or changed, and is among the lost, must be done again.");
+    println!("The damaged store was set aside in {}.", config.data_dir.join(aside).display());
+    Ok(())
+}
+
 /// Writes the store anew, without what the database no longer needs.
 ///
 /// # Errors
@@ -48,6 +71,10 @@ pub fn compact(config: &Config) -> Result<(), String> {
     let (options, _) = offline(config).map_err(|e: StartError| e.to_string())?;
     let done = engine::compact(&options).map_err(|e| e.to_string())?;
     let mb = |bytes: u64| bytes.div_ceil(1 << 20);
-    println!("{} MB before, {} MB now; nothing else has changed.", mb(done.before_bytes), mb(done.after_bytes));
+    println!(
+        "{} MB before, {} MB now; nothing else has changed.",
+        mb(done.before_bytes),
+        mb(done.after_bytes)
+    );
     Ok(())
 }

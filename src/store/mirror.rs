@@ -140,6 +140,11 @@ impl View<'_> {
         self.state.live_sessions
     }
 
+    /// All users, the deleted included.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<Row<User>>> {
+        self.state.users.values()
+    }
+
     pub fn users_count(&self) -> usize {
         self.state.users.values().filter(|user| user.value.standing != Standing::Deleted).count()
     }

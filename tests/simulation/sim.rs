@@ -327,6 +327,7 @@ pub fn word(refusal: &Refusal) -> &'static str {
         Refusal::InvalidClient => "invalid_client",
         Refusal::SetUpClosed => "set_up_closed",
         Refusal::Overloaded => "overloaded",
+        Refusal::StorageFull => "storage_full",
         Refusal::Store(_) => "store",
         Refusal::Fault(_) => "fault",
     }

@@ -36,6 +36,7 @@ pub use restore::{RestoreError, Restored, restore};
 pub use walk::{Dump, Piece};
 pub use writer::Switches;
 
+use crate::tally::Distribution;
 use shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,6 +45,12 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use walk::Listener;
 use writer::Request;
+
+/// Bounds of the figures: batches in a group, and microseconds of a sync.
+const GROUP_SIZES: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+const SYNC_US: [u64; 14] = [
+    250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 125_000, 250_000, 500_000, 1_000_000, 5_000_000,
+];
 
 /// A key: its first byte is the table.
 pub type Key = Vec<u8>;
@@ -59,6 +66,10 @@ pub struct Stats {
     pub sequence: u64,
     pub groups: u64,
     pub batches: u64,
+    /// How many batches shared a sync.
+    pub group_sizes: Distribution,
+    /// From the flush until the witness is on disk.
+    pub sync_us: Distribution,
     pub queued: usize,
     pub size_on_disk: u64,
     /// Records by table.
@@ -206,10 +217,13 @@ impl Engine {
 
     pub fn stats(&self) -> Stats {
         let head = self.shared.head.lock().clone();
+        let group_sizes = self.shared.group_sizes.read();
         Stats {
             sequence: head.sequence,
-            groups: self.shared.groups.load(Ordering::Relaxed),
-            batches: self.shared.batches.load(Ordering::Relaxed),
+            groups: group_sizes.count(),
+            batches: group_sizes.sum,
+            group_sizes,
+            sync_us: self.shared.sync_us.read(),
             queued: self.shared.queued.load(Ordering::Relaxed),
             size_on_disk: self.shared.db.size_on_disk().unwrap_or_default(),
             totals: head.totals,

@@ -2,8 +2,9 @@
 
 use super::head::{Head, StoreKeys};
 use super::quiet::quietly;
-use super::{Direction, Key, Range, Record, StoreError};
+use super::{Direction, GROUP_SIZES, Key, Range, Record, SYNC_US, StoreError};
 use crate::store::doubt;
+use crate::tally::Histogram;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -17,8 +18,9 @@ pub(super) struct Shared {
     /// Of the last group that was published.
     pub head: Mutex<Head>,
     pub generation: AtomicU64,
-    pub groups: AtomicU64,
-    pub batches: AtomicU64,
+    /// Batches in each group, and the time of each sync.
+    pub group_sizes: Histogram<10>,
+    pub sync_us: Histogram<14>,
     pub queued: AtomicUsize,
     /// Odd while the writer is at work. A watchdog that sees one odd number for long knows that the disk hangs.
     pub beats: AtomicU64,
@@ -33,8 +35,8 @@ impl Shared {
             directory,
             head: Mutex::new(head),
             generation: AtomicU64::new(generation),
-            groups: AtomicU64::new(0),
-            batches: AtomicU64::new(0),
+            group_sizes: Histogram::new(GROUP_SIZES),
+            sync_us: Histogram::new(SYNC_US),
             queued: AtomicUsize::new(0),
             beats: AtomicU64::new(0),
             failure: OnceLock::new(),

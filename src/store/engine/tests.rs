@@ -136,6 +136,20 @@ fn an_empty_batch_confirms_or_conflicts_without_a_group() {
 }
 
 #[test]
+fn the_figures_count_batches_groups_and_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let before = engine.stats();
+    let waiting: Vec<_> = (0..20).map(|n| engine.send_batch(put(n, b"a")).unwrap()).collect();
+    waiting.into_iter().for_each(|answer| _ = answer.blocking_recv().unwrap().unwrap());
+    let after = engine.stats();
+    assert_eq!(after.batches - before.batches, 20);
+    assert_eq!(after.sequence - before.sequence, 20);
+    assert_eq!(after.groups, after.sync_us.count());
+    assert!(after.groups > before.groups && after.sync_us.sum > before.sync_us.sum);
+}
+
+#[test]
 fn too_large_a_batch_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path());

@@ -8,6 +8,7 @@ use super::shared::Shared;
 use super::sidecar::{Sidecar, Witness};
 use super::walk::{Listener, Step, Walk};
 use super::{Batch, Change, Expect, GROUP_OPERATIONS_MAX, Key, Op, Outcome, Record, StoreError};
+use crate::clock::Stopwatch;
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::path::PathBuf;
@@ -274,8 +275,7 @@ impl Writer {
         if is_broken() {
             return Err(StoreError::Failed("a thread of the database has died".into()));
         }
-        self.shared.batches.fetch_add(head.sequence - self.head.sequence, Ordering::Relaxed);
-        self.shared.groups.fetch_add(1, Ordering::Relaxed);
+        self.shared.group_sizes.note(head.sequence - self.head.sequence);
         self.shared.generation.store(identity.generation, Ordering::Relaxed);
         self.shared.head.lock().clone_from(&head);
         (self.head, self.identity) = (head, identity);
@@ -286,11 +286,13 @@ impl Writer {
     }
 
     fn sync(&mut self, witness: Witness) -> Result<(), StoreError> {
+        let watch = Stopwatch::start();
         self.shared.db.flush()?;
         self.data_file.sync_data().map_err(failed)?;
         if self.switches.sidecar {
             self.sidecar.write(witness).map_err(failed)?;
         }
+        self.shared.sync_us.note(watch.elapsed_us());
         Ok(())
     }
 
