@@ -201,7 +201,7 @@ fn said_of_witness(witness: &Witness, identity: &Identity, head: &Head, tag: &[u
             false => "the store is of an earlier generation than the sidecar".into(),
         });
     }
-    let exchanged = witness.place() == place && witness.head_tag != *tag && witness.head_tag != [0; 32];
+    let exchanged = witness.place() == place && witness.head_tag != *tag && !witness.is_of_earlier_format();
     exchanged.then(|| "store and sidecar tell two different stories of the same moment".into())
 }
 

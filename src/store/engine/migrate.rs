@@ -3,35 +3,22 @@
 
 use super::error::OpenError;
 use super::head::{HEAD_KEY, Head, Totals};
-use super::open::{FORMAT_KEY, Options, STORE_FORMAT, identity, open_db, read_meta};
+use super::open::{FORMAT_KEY, Options, STORE_FORMAT, identity, read_meta};
 use super::place::{Place, disk_bytes, free_bytes, make_private_directory, sync_directory};
 use super::quiet::quietly;
 use super::record::Record;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 /// `meta/sequence`, which the first format had instead of a head.
 pub(super) const SEQUENCE_KEY: &[u8] = b"\x01sequence";
-/// sled's threads may hold its lock for a moment after it was closed.
-const REOPEN_TRIES: u32 = 50;
 
-/// Brings the store from `format` to the present one.
-pub(super) fn forward(
-    db: sled::Db,
-    format: u64,
-    place: &Place,
-    options: &Options,
-) -> Result<sled::Db, OpenError> {
+/// Brings the store from `format` to the present one. The caller has made a copy before opening it.
+pub(super) fn forward(db: &sled::Db, format: u64, place: &Place, options: &Options) -> Result<(), OpenError> {
     tracing::info!(from = format, to = STORE_FORMAT, "the store is brought to a new format");
-    // Copied while it is closed: what is under way in sled is nobody's copy.
-    drop(db);
-    copy_aside(place, options, &format!("before-format-{STORE_FORMAT}"))?;
-    let db = reopen(place, options)?;
     let stopped = |_| Err(place.damaged("it could not be brought to the new format"));
-    quietly(|| from_1_to_2(&db, place, options)).unwrap_or_else(stopped)?;
-    Ok(db)
+    quietly(|| from_1_to_2(db, place, options)).unwrap_or_else(stopped)
 }
 
 /// The first format had a sequence number and no digests: whatever it holds now is what is held to from here on.
@@ -58,27 +45,19 @@ fn from_1_to_2(db: &sled::Db, place: &Place, options: &Options) -> Result<(), Op
     db.apply_batch(batch).map_err(damaged)
 }
 
-fn reopen(place: &Place, options: &Options) -> Result<sled::Db, OpenError> {
-    let mut tries = 0;
-    loop {
-        match open_db(place, options) {
-            Err(OpenError::Locked(_)) if tries < REOPEN_TRIES => {
-                tries += 1;
-                std::thread::park_timeout(Duration::from_millis(100));
-            }
-            other => return other,
-        }
-    }
-}
-
-/// Store and sidecar as they are, into `aside/`. A copy that is there already is of the same: its migration broke off.
-fn copy_aside(place: &Place, options: &Options, name: &str) -> Result<(), OpenError> {
-    let aside = place.directory.join("aside");
-    let (copy, half) = (aside.join(name), aside.join(format!("{name}.half")));
-    if copy.exists() {
-        return Ok(());
-    }
+/// Store and sidecar as they are, into `aside/`. A copy of the same moment that is there already is left by a migration
+/// that broke off.
+pub(super) fn copy_aside(place: &Place, options: &Options) -> Result<(), OpenError> {
+    let (aside, name) = (place.directory.join("aside"), format!("before-format-{STORE_FORMAT}"));
+    let (copy, half) = (aside.join(&name), aside.join(format!("{name}.half")));
     let io = |e| OpenError::Io(aside.clone(), e);
+    if copy.exists() {
+        let sidecar = |path: &Path| std::fs::read(path).map_err(io);
+        if sidecar(&copy.join("sidecar"))? == sidecar(&place.sidecar)? {
+            return Ok(());
+        }
+        std::fs::remove_dir_all(&copy).map_err(io)?;
+    }
     if half.exists() {
         std::fs::remove_dir_all(&half).map_err(io)?;
     }
@@ -88,9 +67,7 @@ fn copy_aside(place: &Place, options: &Options, name: &str) -> Result<(), OpenEr
         return Err(OpenError::NoRoom(aside, wanted >> 20));
     }
     let copied = copy_all(&place.store, &half.join("store")).and_then(|()| {
-        if place.sidecar.exists() {
-            copy_file(&place.sidecar, &half.join("sidecar"))?;
-        }
+        copy_file(&place.sidecar, &half.join("sidecar"))?;
         sync_directory(&half)?;
         std::fs::rename(&half, &copy)?;
         sync_directory(&aside)?;

@@ -154,7 +154,11 @@ pub(super) fn open_checked(place: &Place, options: &Options) -> Result<(sled::Db
     if witness.is_none() && options.initialise.is_some() {
         remove_torn_settings(place)?;
     }
-    let mut db = open_db(place, options)?;
+    if witness.is_some_and(|witness| witness.is_of_earlier_format()) {
+        // Before sled opens it: by that alone it writes.
+        migrate::copy_aside(place, options)?;
+    }
+    let db = open_db(place, options)?;
     let meta = |db: &sled::Db, key: &[u8]| read_meta(db, place, key);
     let Some(format) = meta(&db, FORMAT_KEY)? else {
         let may_begin = options.initialise.filter(|_| witness.is_none() && db.is_empty());
@@ -178,7 +182,7 @@ pub(super) fn open_checked(place: &Place, options: &Options) -> Result<(sled::Db
         let sequence = number(meta(&db, migrate::SEQUENCE_KEY)?);
         let sequence = sequence.ok_or_else(|| place.damaged("meta/sequence is missing"))?;
         compare(place, options, witness, &Witness { identity, sequence, head_tag: [0; 32] })?;
-        db = migrate::forward(db, format, place, options)?;
+        migrate::forward(&db, format, place, options)?;
     }
     let bytes = quietly(|| db.get(HEAD_KEY)).map_err(|_| place.damaged("meta/head cannot be read"))?;
     let bytes = bytes.map_err(|e| place.damaged(e))?.ok_or_else(|| place.lost("meta/head is missing"))?;
@@ -241,8 +245,7 @@ fn compare(
         let (found, wanted) = (said(found.place()), said(witness.place()));
         return Err(OpenError::Behind { store, witness: path, found, wanted });
     }
-    // The first format noted no tag.
-    let told_apart = witness.head_tag != [0; 32] && witness.head_tag != found.head_tag;
+    let told_apart = !witness.is_of_earlier_format() && witness.head_tag != found.head_tag;
     if witness.place() == found.place() && told_apart {
         return Err(OpenError::OtherPast { store, witness: path });
     }

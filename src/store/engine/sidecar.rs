@@ -22,7 +22,15 @@ pub struct Witness {
     pub head_tag: [u8; 32],
 }
 
+/// A witness of the store's first format noted no tag.
+const NO_TAG: [u8; 32] = [0; 32];
+
 impl Witness {
+    /// Whether the program that wrote it knew an earlier format of the store.
+    pub fn is_of_earlier_format(&self) -> bool {
+        self.head_tag == NO_TAG
+    }
+
     /// What later ones are greater in.
     pub fn place(&self) -> (u64, u64) {
         (self.identity.generation, self.sequence)
