@@ -180,6 +180,9 @@ fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError
     let may_begin = config.require_store.is_none() && !keyfile::is_settled(&config.data_dir);
     let initialise = may_begin.then(|| entropy.bytes());
     let options = Options { initialise, ..options(config, &config.data_dir, &vault) };
+    if config.store.compact_at_start && is_begun(config) {
+        compact(&options);
+    }
     let other_store = |wanted: &String, found| StartError::OtherStore { wanted: wanted.clone(), found };
     let store = Store::open(options, config.store.session_cache as usize).map_err(|error| {
         match (&config.require_store, error) {
@@ -195,6 +198,14 @@ fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError
             Err(other_store(wanted, format!("{} holds {found}", config.data_dir.display())))
         }
         _ => Ok((store, vault)),
+    }
+}
+
+/// Where it comes to nothing the store is as it was: why that is, the opening will say.
+fn compact(options: &Options) {
+    match engine::compact(options) {
+        Ok(done) => tracing::info!(event = "compacted", before = done.before_bytes, after = done.after_bytes),
+        Err(error) => tracing::warn!(%error, "the store was not compacted"),
     }
 }
 

@@ -31,7 +31,18 @@ impl Auth {
         }
         self.sweep().await?;
         self.rotate_due_keys().await?;
-        self.throttle.sweep(self.clock.now());
+        let now = self.clock.now();
+        self.throttle.sweep(now);
+        self.verify_daily(now)
+    }
+
+    /// What lies on a disk for long is looked at now and then, before it is needed.
+    fn verify_daily(&self, now: Time) -> Verdict<()> {
+        let mut verified_at = self.verified_at.lock();
+        if now.since_ms(*verified_at) >= DAY_MS {
+            *verified_at = now;
+            self.store.engine().verify_meanwhile()?;
+        }
         Ok(())
     }
 

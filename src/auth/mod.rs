@@ -65,6 +65,8 @@ pub struct Auth {
     making_keys: tokio::sync::Mutex<()>,
     work_waiting: tokio::sync::Notify,
     secrets_used: parking_lot::Mutex<HashMap<SecretId, Time>>,
+    /// When the store was last read whole, or begun to be: at the start it is.
+    verified_at: parking_lot::Mutex<Time>,
     gate: invalidate::Gate,
 }
 
@@ -87,6 +89,7 @@ impl Auth {
     /// When the store fails.
     pub async fn start(parts: Parts) -> Verdict<Arc<Self>> {
         let Parts { store, clock, entropy, vault, hasher, throttle, verifier, settings } = parts;
+        let verified_at = parking_lot::Mutex::new(clock.now());
         let auth = Self {
             store,
             clock,
@@ -100,6 +103,7 @@ impl Auth {
             making_keys: tokio::sync::Mutex::new(()),
             work_waiting: tokio::sync::Notify::new(),
             secrets_used: parking_lot::Mutex::new(HashMap::new()),
+            verified_at,
             gate: invalidate::Gate::default(),
         };
         auth.put_built_in_apps().await?;

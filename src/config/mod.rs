@@ -150,6 +150,7 @@ options!(
         session_cache: u32 = 200_000,
         free_floor_mb: u32 = 256,
         write_seconds_max: u32 = 30,
+        compact_at_start: bool = false,
     }
 );
 options!(

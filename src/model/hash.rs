@@ -151,7 +151,7 @@ impl HashFault {
         match self {
             Self::Malformed => "The parts of this hash are not those of its scheme, or too short.",
             Self::Unsupported => {
-                "This is no hash of argon2 (version 19), bcrypt (2a, 2b, 2y), scrypt or PBKDF2 (SHA-1, SHA-256, SHA-512)."
+                "This is no hash of argon2 (version 19), bcrypt (2a, 2b, 2y), scrypt or PBKDF2 (SHA-1, -256, -512)."
             }
             Self::TooDear => "Verifying this hash would take too much memory or time.",
         }

@@ -1,7 +1,7 @@
 //! The program at work for hours: whether memory, disk and latency stay what they were. `tests/soak.sh HOURS` runs it.
 //!
-//! People sign in, rotate, check and are signed out at a steady rate. Their sessions live for minutes, so that the sweep
-//! has its share of the work. Whatever was ended must stay ended, also after the restart at the end.
+//! People sign in, rotate, check and are signed out at a steady rate. Their sessions live for minutes, so that the
+//! sweep has its share of the work. Whatever was ended must stay ended, also after the restart at the end.
 
 mod appliance;
 mod figures;

@@ -35,8 +35,8 @@ pub enum OpenError {
     )]
     OtherPast { store: PathBuf, witness: PathBuf },
     #[error(
-        "the master key is not the one that {0} was made with: bring the right key file back (or master_key, \
-         master_key_file)"
+        "the master key is not the one that this store was made with ({0}): bring the right key file back, or give \
+         the key by master_key or master_key_file"
     )]
     WrongKey(PathBuf),
     #[error(

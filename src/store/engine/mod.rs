@@ -74,6 +74,8 @@ pub struct Stats {
     pub size_on_disk: u64,
     /// Records by table.
     pub totals: Totals,
+    /// How often every record was read and found as it was written, since the start.
+    pub verifications: u64,
 }
 
 /// The engine's face: read, scan, commit; and for the whole of it dump, verify, restore.
@@ -188,6 +190,14 @@ impl Engine {
         receiver.await.unwrap_or_else(|_| Err(gone()))
     }
 
+    /// As [`Engine::verify`], by and by, with nobody waiting for it.
+    ///
+    /// # Errors
+    /// When the queue is full or the store has failed.
+    pub fn verify_meanwhile(&self) -> Result<(), StoreError> {
+        self.send(Request::Walk(Listener::Nobody))
+    }
+
     /// What has ended the store's life: the process should end as well.
     pub fn failure(&self) -> Option<&StoreError> {
         self.shared.failure()
@@ -227,6 +237,7 @@ impl Engine {
             queued: self.shared.queued.load(Ordering::Relaxed),
             size_on_disk: self.shared.db.size_on_disk().unwrap_or_default(),
             totals: head.totals,
+            verifications: self.shared.verifications.load(Ordering::Relaxed),
         }
     }
 

@@ -61,7 +61,7 @@ impl DirectoryLock {
             .map_err(io)?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(directory.to_owned())),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(directory.join("store"))),
             Err(e) => Err(io(e.into())),
         }
     }

@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub group_sizes: Histogram<10>,
     pub sync_us: Histogram<14>,
     pub queued: AtomicUsize,
+    pub verifications: AtomicU64,
     /// Odd while the writer is at work. A watchdog that sees one odd number for long knows that the disk hangs.
     pub beats: AtomicU64,
     failure: OnceLock<StoreError>,
@@ -38,6 +39,7 @@ impl Shared {
             group_sizes: Histogram::new(GROUP_SIZES),
             sync_us: Histogram::new(SYNC_US),
             queued: AtomicUsize::new(0),
+            verifications: AtomicU64::new(0),
             beats: AtomicU64::new(0),
             failure: OnceLock::new(),
         }

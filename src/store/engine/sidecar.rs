@@ -44,7 +44,7 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// The newest witness, or `None` where there is no such file, or an empty one, as a first start leaves it that broke
+    /// The newest witness, or `None` where there is no such file, or an empty one, as a first start leaves that broke
     /// off. A file without a valid slot is an error.
     pub fn read(path: &Path) -> io::Result<Option<Witness>> {
         let bytes = match std::fs::read(path) {

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 /// How many records one slice reads: the writer is away for as long.
 const SLICE_RECORDS: usize = 1000;
 /// How many pieces may wait before the walk pauses.
-const BACKLOG_PIECES: usize = 64;
+const BACKLOG_PIECES: usize = 4;
 /// How many may wait when groups go on while the walk pauses; then whoever takes the dump is too slow.
 const BACKLOG_PIECES_MAX: usize = 100_000;
 
@@ -68,7 +68,10 @@ impl Listener {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Further,
-    Over,
+    /// Everything was read, and is as it was written.
+    AtEnd,
+    /// Nobody takes the pieces any more.
+    GivenUp,
 }
 
 pub(super) struct Walk {
@@ -110,8 +113,8 @@ impl Walk {
             }
             self.cursor = Some(key.to_vec());
         }
-        if !records.is_empty() && self.pass_on(Piece::Records(records)) == Step::Over {
-            return Ok(Step::Over);
+        if !records.is_empty() && self.pass_on(Piece::Records(records)) == Step::GivenUp {
+            return Ok(Step::GivenUp);
         }
         if read == SLICE_RECORDS {
             return Ok(Step::Further);
@@ -126,7 +129,7 @@ impl Walk {
                 self.pass_on(Piece::End(head.clone()));
             }
         }
-        Ok(Step::Over)
+        Ok(Step::AtEnd)
     }
 
     /// Takes in what a group has written.
@@ -143,7 +146,7 @@ impl Walk {
         }
         if waiting.load(Ordering::Relaxed) > BACKLOG_PIECES_MAX {
             let _ = sender.send(Err(StoreError::Overloaded));
-            return Step::Over;
+            return Step::GivenUp;
         }
         self.pass_on(Piece::Changes(changes))
     }
@@ -157,11 +160,10 @@ impl Walk {
         }
     }
 
-    /// Over when nobody takes the pieces any more.
     fn pass_on(&self, piece: Piece) -> Step {
         let Listener::Dump(sender, waiting) = &self.listener else { return Step::Further };
         waiting.fetch_add(1, Ordering::Relaxed);
-        if sender.send(Ok(piece)).is_ok() { Step::Further } else { Step::Over }
+        if sender.send(Ok(piece)).is_ok() { Step::Further } else { Step::GivenUp }
     }
 }
 

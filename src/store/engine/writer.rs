@@ -307,7 +307,8 @@ impl Writer {
         self.shared.beat();
         match step {
             Ok(Step::Further) => self.walks.push_front(walk),
-            Ok(Step::Over) => {}
+            Ok(Step::AtEnd) => _ = self.shared.verifications.fetch_add(1, Ordering::Relaxed),
+            Ok(Step::GivenUp) => {}
             Err(error) => {
                 walk.break_off(&error);
                 self.walks.drain(..).for_each(|walk| walk.break_off(&error));

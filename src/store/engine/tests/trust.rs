@@ -162,7 +162,7 @@ fn below_the_floor_of_free_space_nothing_is_written_and_reads_go_on() {
 fn a_dump_under_writes_is_exact_and_restores_to_the_same_store() {
     let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let engine = open(dir.path());
-    for chunk in 0..30u8 {
+    for chunk in 0..60u8 {
         let ops = (0..200u8).map(|n| Op::Put(vec![CREDENTIALS, chunk, n], vec![n; 40])).collect();
         committed(&engine, Batch { expects: vec![], ops });
     }
@@ -308,4 +308,24 @@ fn a_swap_that_broke_off_anywhere_is_finished_and_an_unmarked_one_thrown_away() 
         assert!(!swap::next(dir.path()).exists());
         assert_eq!(aside.join("store").exists() && aside.join("sidecar").exists(), cut > 0);
     }
+}
+
+#[test]
+fn what_is_damaged_while_it_runs_is_found_by_the_next_look() {
+    let dir = tempfile::tempdir().unwrap();
+    furnish(dir.path());
+    let engine = reopen(dir.path()).unwrap();
+    let until = |count| {
+        let began = std::time::Instant::now();
+        while engine.stats().verifications < count {
+            assert!(engine.failure().is_none() && began.elapsed().as_secs() < 20);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    until(1);
+    engine.verify_meanwhile().unwrap();
+    until(2);
+    remove(&engine.shared.db, &[CREDENTIALS, 1]);
+    engine.verify_meanwhile().unwrap();
+    assert!(matches!(until_failed(&engine), StoreError::Corrupt(what) if what.contains("table credentials")));
 }
