@@ -1,0 +1,33 @@
+//! Power cuts and faults of the disk: what was answered before must still be so after.
+
+mod cuts;
+mod disk;
+#[path = "../crash/ledger.rs"]
+mod ledger;
+mod recording;
+#[allow(dead_code)] // shared with the crash test
+#[path = "../crash/server.rs"]
+mod server;
+mod shim;
+
+fn number(variable: &str, otherwise: usize) -> usize {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
+        Err(_) => otherwise,
+    }
+}
+
+fn dice() -> disk::Dice {
+    disk::Dice(u64::from_be_bytes(hallpass::entropy::Entropy::system().bytes()) | 1)
+}
+
+/// Does all of it in a few threads at once: most of the time is waiting.
+fn in_parallel<T: Send, R: Send>(threads: usize, work: Vec<T>, each: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let queue = std::sync::Mutex::new(work.into_iter());
+    let next = || queue.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        let work = || std::iter::from_fn(|| next().map(&each)).collect::<Vec<R>>();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}

@@ -1,0 +1,225 @@
+//! A stretch of the program's life under the shim: its journal, and when each answer came in it.
+
+use crate::disk::{Dice, Disk, Luck};
+use crate::ledger::Ledger;
+use crate::server::{ADMIN_PASSWORD, Answer, Api, House, Server, Through};
+use crate::shim::{Record, Shim};
+use serde_json::json;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// One exchange, and where the journal stood when its answer had come.
+struct Exchange {
+    request: String,
+    answered_at: u64,
+    answer: Option<Answer>,
+}
+
+/// All that one client heard.
+type Tape = Mutex<Vec<Exchange>>;
+
+/// A person, and what must be remembered of it.
+struct Person {
+    login: String,
+    user: String,
+    seed: u64,
+    known_at: u64,
+    tape: Arc<Tape>,
+}
+
+const PASSWORD: &str = "a quiet river in autumn";
+
+impl Person {
+    fn ledger(&self) -> Ledger {
+        Ledger::new(&self.login, &self.user, PASSWORD, self.seed)
+    }
+
+    /// What it had been promised when the journal stood there: the same acts again, with the answers that had come.
+    fn ledger_at(&self, cut: u64, boss: &str) -> Ledger {
+        let mut ledger = self.ledger();
+        ledger.act_until_death(&Api::without_a_program(play(&self.tape, cut)), boss);
+        ledger
+    }
+}
+
+fn record(tape: &Arc<Tape>, shim: &Arc<Shim>) -> Arc<Through> {
+    let (tape, shim) = (Arc::clone(tape), Arc::clone(shim));
+    Arc::new(move |request, send| {
+        let answer = send();
+        let exchange = Exchange { request: request.into(), answered_at: shim.now(), answer: answer.clone() };
+        tape.lock().unwrap().push(exchange);
+        answer
+    })
+}
+
+fn play(tape: &Arc<Tape>, cut: u64) -> Arc<Through> {
+    let (tape, next) = (Arc::clone(tape), AtomicUsize::new(0));
+    Arc::new(move |request, _| {
+        let tape = tape.lock().unwrap();
+        let exchange = tape.get(next.fetch_add(1, Ordering::Relaxed)).filter(|it| it.answered_at <= cut)?;
+        assert_eq!(exchange.request, request, "the ledger does the same when it hears the same");
+        exchange.answer.clone()
+    })
+}
+
+/// An app's data on one session, written over and over: sled must move and free what it holds.
+struct Churn {
+    session: String,
+    /// When each number's answer had come.
+    answered_at: Mutex<Vec<u64>>,
+}
+
+const CHURN_BYTES: usize = 3500;
+
+impl Churn {
+    fn begin(api: &Api) -> Self {
+        let answer = api.sign_in("admin", ADMIN_PASSWORD, "hallpass").unwrap();
+        let session = answer.body["session"]["id"].as_str().expect("a session").to_owned();
+        Self { session, answered_at: Mutex::default() }
+    }
+
+    fn path(&self) -> String {
+        format!("/api/v1/sessions/{}/data", self.session)
+    }
+
+    fn until_death(&self, api: &Api, boss: &str, shim: &Shim) {
+        for number in 1.. {
+            let body = json!({ "number": number, "pad": "x".repeat(CHURN_BYTES) });
+            let Some(answer) = api.send("PUT", &self.path(), Some(boss), body) else { return };
+            assert!(answer.is_ok(), "{answer:?}");
+            self.answered_at.lock().unwrap().push(shim.now());
+        }
+    }
+
+    /// The last number that was answered is there, or the one that was under way.
+    fn fault(&self, api: &Api, boss: &str, cut: u64) -> Option<String> {
+        let answered = self.answered_at.lock().unwrap().partition_point(|at| *at <= cut) as u64;
+        let answer = api.get(&self.path(), Some(boss)).filter(|answer| answer.is_ok() || answered > 0)?;
+        let found = answer.body["number"].as_u64().unwrap_or(0);
+        (!(answered..=answered + 1).contains(&found)).then(|| format!("data {found} instead of {answered}"))
+    }
+}
+
+/// What was noted, from a disk at rest to a disk at rest.
+pub struct Recording {
+    pub disk: Disk,
+    pub records: Vec<Record>,
+    people: Vec<Person>,
+    churn: Churn,
+    /// The records up to here are of the start and the furnishing.
+    pub furnished: usize,
+}
+
+/// What is done to the store of a recording.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub people: usize,
+    pub time: Duration,
+}
+
+impl Recording {
+    /// Starts the program, lets people sign in, rotate and revoke for a while, and ends it.
+    pub fn of(house: &mut House, library: &Path, load: Load, dice: &mut Dice) -> Self {
+        let disk = Disk::of(house.directory());
+        let shim = Arc::new(Shim::over(house, library));
+        let mut server = house.start();
+        let people = furnish(&server, &shim, load.people, dice);
+        let (boss, churn, furnished) = (server.api.boss(), Churn::begin(&server.api), shim.now());
+        let api = server.api.clone();
+        std::thread::scope(|scope| {
+            for person in &people {
+                let mut api = api.clone();
+                api.through = Some(record(&person.tape, &shim));
+                let (mut ledger, boss) = (person.ledger(), &boss);
+                scope.spawn(move || {
+                    ledger.act_until_death(&api, boss);
+                    assert_eq!(ledger.losses, [""; 0]);
+                });
+            }
+            scope.spawn(|| churn.until_death(&api, &boss, &shim));
+            std::thread::sleep(load.time);
+            assert!(server.terminate().success());
+        });
+        house.variables.clear();
+        let records = shim.records();
+        let furnished = records.partition_point(|record| record.end <= furnished);
+        Self { disk, records, people, churn, furnished }
+    }
+
+    pub fn answers(&self) -> usize {
+        self.people.iter().map(|person| person.tape.lock().unwrap().len()).sum()
+    }
+
+    /// Moments to cut at, in order: half of them where a sync begins or ends.
+    pub fn moments(&self, wanted: usize, within: std::ops::Range<usize>, dice: &mut Dice) -> Vec<usize> {
+        let is_of_a_sync = |at: &usize| self.records[*at].is_of_a_sync();
+        let syncs: Vec<usize> = within.clone().filter(is_of_a_sync).collect();
+        let mut moments: Vec<usize> = (0..wanted)
+            .map(|n| match n % 2 {
+                0 => syncs[dice.below(syncs.len())],
+                _ => within.start + dice.below(within.len()),
+            })
+            .collect();
+        moments.sort_unstable();
+        moments
+    }
+
+    /// Starts the program on what a cut left, and holds it to all that it had answered before.
+    pub fn hold(&self, house: &House, cut: u64) -> Vec<String> {
+        let mut server = match house.try_start() {
+            Ok(server) => server,
+            Err(said) => return vec![format!("it does not start: {said}")],
+        };
+        let mut faults = self.faults(&server.api, cut);
+        server.kill();
+        let said = server.said();
+        if said.contains("panicked") {
+            faults.push(format!("a panic is seen: {said}"));
+        }
+        faults
+    }
+
+    fn faults(&self, api: &Api, cut: u64) -> Vec<String> {
+        let answer = api.sign_in("admin", ADMIN_PASSWORD, "hallpass");
+        let Some(boss) = answer.as_ref().and_then(|answer| answer.text("session_token")) else {
+            return vec![format!("the administrator cannot sign in: {answer:?}")];
+        };
+        let known = self.people.iter().filter(|person| person.known_at <= cut);
+        let losses = known.flat_map(|person| {
+            let mut ledger = person.ledger_at(cut, &boss);
+            ledger.verify(api, &boss);
+            ledger.losses
+        });
+        losses.chain(self.churn.fault(api, &boss, cut)).collect()
+    }
+}
+
+/// A house as a cut left it.
+pub fn house_after(disk: &Disk, luck: Luck, dice: &mut Dice) -> House {
+    let house = House::new();
+    // The image brings its own.
+    std::fs::remove_file(house.directory().join("password")).unwrap();
+    disk.write_image(house.directory(), luck, dice);
+    house
+}
+
+/// An app of every strategy, if they are not there yet, and some new people.
+fn furnish(server: &Server, shim: &Arc<Shim>, people: usize, dice: &mut Dice) -> Vec<Person> {
+    let (api, boss) = (&server.api, server.api.boss());
+    for (app, strategy) in [("web", "session"), ("tracker", "tracked"), ("stateless", "jwt")] {
+        let body = json!({ "id": app, "name": app, "strategy": strategy, "appliance_access": app == "web" });
+        let answer = api.post("/api/v1/admin/apps", Some(&boss), body).unwrap();
+        assert!(answer.is_ok() || answer.status == 409, "{answer:?}");
+    }
+    let make = |_| {
+        let login = format!("person{:08x}", dice.below(usize::MAX) as u32);
+        let body = json!({ "login": login, "password": PASSWORD });
+        let answer = api.post("/api/v1/admin/users", Some(&boss), body).unwrap();
+        let user = answer.text("id").unwrap_or_else(|| panic!("no user: {answer:?}"));
+        let (seed, tape) = (dice.below(usize::MAX) as u64, Arc::default());
+        Person { login, user, seed, known_at: shim.now(), tape }
+    };
+    (0..people).map(make).collect()
+}
