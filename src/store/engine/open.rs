@@ -89,11 +89,12 @@ impl Engine {
 
         let io = |e| OpenError::Io(place.store.clone(), e);
         let data_file = File::open(place.store.join("db")).map_err(io)?;
-        let mut sidecar = Sidecar::open(&place.sidecar).map_err(io)?;
         if options.switches.sync {
-            make_durable(&db, &data_file, &place)
-                .and_then(|()| sidecar.write(found.witness()))
-                .map_err(io)?;
+            make_durable(&db, &data_file, &place).map_err(io)?;
+        }
+        let mut sidecar = Sidecar::open(&place.sidecar, found.witness()).map_err(io)?;
+        if options.switches.sync {
+            sidecar.write(found.witness()).map_err(io)?;
         }
         let Found { identity, head, .. } = found;
         let directory = place.directory.clone();

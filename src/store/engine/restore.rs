@@ -153,7 +153,7 @@ fn seal(db: &sled::Db, place: &Place, options: &Options, head: &Head) -> Result<
         .map_err(|e| place.damaged(e))?;
     let io = |e| OpenError::Io(place.directory.clone(), e);
     let data_file = File::open(place.store.join("db")).map_err(io)?;
-    let mut sidecar = Sidecar::open(&place.sidecar).map_err(io)?;
     make_durable(db, &data_file, place).map_err(io)?;
-    sidecar.write(Witness { identity, sequence: head.sequence, head_tag }).map_err(io)
+    let witness = Witness { identity, sequence: head.sequence, head_tag };
+    Sidecar::open(&place.sidecar, witness).map(drop).map_err(io)
 }

@@ -1,9 +1,10 @@
 //! The witness beside the store: how far it had come when it was last synced. Never ahead of the data.
 
 use super::head::Identity;
+use super::place::sync_directory;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -59,8 +60,12 @@ impl Sidecar {
         newest.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "neither slot is valid"))
     }
 
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    /// Where there is none yet, `first` is its first word: the store must be on disk by then.
+    pub fn open(path: &Path, first: Witness) -> io::Result<Self> {
+        if Self::read(path)?.is_none() {
+            create(path, first)?;
+        }
+        let file = OpenOptions::new().write(true).open(path)?;
         let slots = std::fs::read(path)?;
         // The first write must not hit the newest slot.
         let places = slots.chunks(SLOT_BYTES).map(|slot| decode(slot).map(|witness| witness.place()));
@@ -75,6 +80,16 @@ impl Sidecar {
         self.next_slot = 1 - self.next_slot;
         Ok(())
     }
+}
+
+/// Whole and on disk before it has its name: a file without a valid slot would stop every later start.
+fn create(path: &Path, witness: Witness) -> io::Result<()> {
+    let half = path.with_extension("half");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
+    file.write_all(&encode(witness))?;
+    file.sync_all()?;
+    std::fs::rename(&half, path)?;
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
 fn encode(witness: Witness) -> [u8; SLOT_BYTES] {
@@ -118,13 +133,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sidecar");
         assert_eq!(Sidecar::read(&path).unwrap(), None);
-        let mut sidecar = Sidecar::open(&path).unwrap();
+        let mut sidecar = Sidecar::open(&path, witness(1)).unwrap();
+        assert_eq!(Sidecar::read(&path).unwrap(), Some(witness(1)));
         for sequence in 1..=5 {
             sidecar.write(witness(sequence)).unwrap();
             assert_eq!(Sidecar::read(&path).unwrap(), Some(witness(sequence)));
         }
         // Opened again, the next write goes to the older slot.
-        let mut sidecar = Sidecar::open(&path).unwrap();
+        let mut sidecar = Sidecar::open(&path, witness(1)).unwrap();
         sidecar.write(witness(6)).unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
         let torn = bytes.chunks(SLOT_BYTES).position(|slot| decode(slot) == Some(witness(6))).unwrap();
