@@ -256,7 +256,8 @@ impl Auth {
     }
 }
 
-fn apply_fields(app: &mut App, fields: &AppFields) -> Verdict<()> {
+/// Takes in the named fields, all faults at once.
+pub(crate) fn apply_fields(app: &mut App, fields: &AppFields) -> Verdict<()> {
     let mut faults = Vec::new();
     let mut fault = |field, code, message: String| faults.push(FieldFault { field, code, message });
     if let Some(name) = &fields.name {

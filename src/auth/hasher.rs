@@ -4,7 +4,7 @@
 mod foreign;
 
 use crate::entropy::Entropy;
-use crate::model::hash::{Argon2Kind, Scheme, StoredHash};
+use crate::model::hash::{Argon2Kind, HashFault, Scheme, StoredHash};
 use crate::model::password::Password;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time;
@@ -76,6 +76,7 @@ const NICE: i32 = 19;
 /// The machine. Dropping it ends its threads once each has finished the hash that it is at.
 pub struct Hasher {
     queue: Arc<Queue>,
+    setting: HashSetting,
 }
 
 impl Hasher {
@@ -96,7 +97,7 @@ impl Hasher {
             workers => workers,
         };
         // Owned before the first thread starts: if a later one cannot, the earlier ones end.
-        let hasher = Self { queue: Arc::new(Queue::new(queue_length_max)) };
+        let hasher = Self { queue: Arc::new(Queue::new(queue_length_max)), setting };
         for n in 0..workers {
             let queue = Arc::clone(&hasher.queue);
             let mut bench =
@@ -127,6 +128,14 @@ impl Hasher {
     /// [`HashRefusal`].
     pub async fn verify(&self, password: Password, stored: Option<Phc>) -> Result<Verified, HashRefusal> {
         self.run(move |bench| bench.verify(&password, stored.as_ref())).await?
+    }
+
+    /// Reads a hash that comes from elsewhere, ours or another system's, into the form in which it is kept.
+    ///
+    /// # Errors
+    /// [`HashFault`]: it is none, or verifying it would cost too much.
+    pub fn read(&self, text: &str) -> Result<Phc, HashFault> {
+        StoredHash::parse(text, self.setting).map(|hash| Phc(hash.to_text()))
     }
 
     /// How many wait for a worker.

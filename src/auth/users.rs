@@ -334,11 +334,11 @@ impl Auth {
     }
 }
 
-const NAME_TAKEN: Refusal =
-    Refusal::Conflict { code: "name_taken", message: "This login or e-mail, or one like it, is taken." };
+pub(crate) const NAME_TAKEN_MESSAGE: &str = "This login or e-mail, or one like it, is taken.";
+const NAME_TAKEN: Refusal = Refusal::Conflict { code: "name_taken", message: NAME_TAKEN_MESSAGE };
 
 /// Takes in the named fields, all faults at once.
-fn apply_fields(user: &mut User, change: &UserChange) -> Verdict<()> {
+pub(crate) fn apply_fields(user: &mut User, change: &UserChange) -> Verdict<()> {
     let mut faults = Vec::new();
     let mut fault =
         |field, code, message: &str| faults.push(FieldFault { field, code, message: message.into() });

@@ -1,9 +1,13 @@
 //! The command line: starts the appliance, or asks one for something.
 
 mod app;
+mod converse;
+mod export;
+mod import;
 mod invalidate;
 mod store;
 
+use crate::auth::import::Format;
 use crate::config::{Config, Loaded, environment};
 use crate::console::{Command, Secret, run, socket};
 use crate::logging;
@@ -44,6 +48,22 @@ enum Verb {
     App(app::Verb),
     /// End everything of everybody, as after the machine or its file system was rolled back.
     InvalidateAll(invalidate::Arguments),
+    /// Write apps, users and their passwords' hashes as JSON lines.
+    Export {
+        /// A new file instead of standard output; only its owner may read it.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Take in users and apps from JSON lines; - is standard input. Exits with 3 when lines were refused.
+    Import {
+        file: PathBuf,
+        /// Say what would come of it, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// What the lines are: json, as `export` writes them, or htpasswd.
+        #[arg(long, default_value = "json", value_parser = |text: &str| text.parse::<Format>())]
+        format: Format,
+    },
     /// Print every option with its value, its default and its source, or what is wrong with them.
     CheckConfig,
     /// Print the store's id, for require_store.
@@ -105,20 +125,20 @@ pub fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(errors) => return fail(&errors.to_string()),
     };
+    let done = |()| ExitCode::SUCCESS;
     let result = match cli.verb.unwrap_or(Verb::Serve) {
-        Verb::Serve => run_server(loaded.config),
-        Verb::Verify { accept_loss } => verify(loaded.config, accept_loss),
-        Verb::Compact => store::compact(&loaded.config),
+        Verb::Serve => run_server(loaded.config).map(done),
+        Verb::Verify { accept_loss } => verify(loaded.config, accept_loss).map(done),
+        Verb::Compact => store::compact(&loaded.config).map(done),
         Verb::CheckConfig => {
             print_listing(&loaded);
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
-        verb => command_of(verb).and_then(|command| ask_or_do(loaded.config, command)).map(print),
+        Verb::Export { to } => export::run(loaded.config, to),
+        Verb::Import { file, dry_run, format } => import::run(loaded.config, &file, format, dry_run),
+        verb => command_of(verb).and_then(|command| ask_or_do(loaded.config, command)).map(print).map(done),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
+    result.unwrap_or_else(|error| fail(&error))
 }
 
 fn fail(error: &str) -> ExitCode {
@@ -146,7 +166,12 @@ fn command_of(verb: Verb) -> Result<Command, String> {
         Verb::InvalidateAll(arguments) => arguments.confirmed()?,
         Verb::Key(KeyVerb::List) => Command::KeyList,
         Verb::Key(KeyVerb::Rotate { algorithm }) => Command::KeyRotate { algorithm },
-        Verb::Serve | Verb::CheckConfig | Verb::Verify { .. } | Verb::Compact => {
+        Verb::Serve
+        | Verb::CheckConfig
+        | Verb::Verify { .. }
+        | Verb::Compact
+        | Verb::Export { .. }
+        | Verb::Import { .. } => {
             return Err("this is no command for a store".into());
         }
     })
@@ -168,9 +193,7 @@ fn ask_or_do(config: Config, command: Command) -> Result<Value, String> {
     if let Some(answer) = socket::ask(&config.data_dir, &command) {
         return answer;
     }
-    if !command.may_begin() && !is_begun(&config) {
-        return Err(format!("there is no store in {}: is data_dir right?", config.data_dir.display()));
-    }
+    refuse_to_begin(&config, command.may_begin())?;
     let origin = config.public_url().origin().to_owned();
     let done = async {
         let auth = start(&config, Sources::system()).await.map_err(|e| e.to_string())?;
@@ -187,6 +210,13 @@ fn verify(config: Config, accept_loss: Option<String>) -> Result<(), String> {
         (None, None) => store::verify(&config),
         (None, Some(code)) => store::accept_loss(&config, &code),
     }
+}
+
+fn refuse_to_begin(config: &Config, may_begin: bool) -> Result<(), String> {
+    if may_begin || is_begun(config) {
+        return Ok(());
+    }
+    Err(format!("there is no store in {}: is data_dir right?", config.data_dir.display()))
 }
 
 fn print_listing(loaded: &Loaded) {

@@ -36,6 +36,7 @@ const RANGES: &[(&str, u64, u64)] = &[
     ("keep.ended_sessions_days", 1, 3650),
     ("limits.json_kib", 8, 1024),
     ("limits.form_kib", 4, 1024),
+    ("limits.import_mb", 1, 4096),
     ("limits.body_seconds", 1, 300),
 ];
 

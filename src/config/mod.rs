@@ -164,6 +164,7 @@ options!(
     Limits {
         json_kib: u32 = 64,
         form_kib: u32 = 32,
+        import_mb: u32 = 64,
         body_seconds: u32 = 10,
     }
 );

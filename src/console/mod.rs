@@ -1,6 +1,7 @@
 //! The operator's commands: over the control socket of a running appliance, or on the store itself.
 
 pub mod socket;
+pub mod transfer;
 
 use crate::auth::check::Admin;
 use crate::auth::users::{NewUser, UserChange};
@@ -68,8 +69,14 @@ pub async fn run(auth: &Auth, origin: &str, command: Command) -> Result<Value, S
         _ => "there is no such user",
     };
     carry_out(auth, origin, command).await.map_err(|refusal| match refusal {
-        Refusal::SetUpClosed => "set-up is closed: there is an administrator already".into(),
         Refusal::NotFound => missing.into(),
+        other => in_words(other),
+    })
+}
+
+fn in_words(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::SetUpClosed => "set-up is closed: there is an administrator already".into(),
         Refusal::Conflict { message, .. } => message.into(),
         Refusal::StorageFull => "the disk is almost full: nothing was done".into(),
         Refusal::Store(error) => error.to_string(),
@@ -79,7 +86,7 @@ pub async fn run(auth: &Auth, origin: &str, command: Command) -> Result<Value, S
             said.join("; ")
         }
         other => format!("{other:?}"),
-    })
+    }
 }
 
 async fn carry_out(auth: &Auth, origin: &str, command: Command) -> Result<Value, Refusal> {

@@ -1,5 +1,6 @@
 //! The control socket: a few JSON lines between the command line and a running appliance of the same user.
 
+use super::transfer::Transfer;
 use super::{Command, run};
 use crate::auth::Auth;
 use serde_json::{Value, json};
@@ -57,7 +58,11 @@ pub fn listen(data_dir: &Path, auth: Arc<Auth>, origin: String) -> io::Result<Jo
     }))
 }
 
-async fn converse(stream: UnixStream, auth: &Auth, origin: &str) -> io::Result<()> {
+/// Answers one caller. Whoever opens the store by themselves talks to themselves through a pair of sockets.
+///
+/// # Errors
+/// When the connection breaks off.
+pub async fn converse(stream: UnixStream, auth: &Arc<Auth>, origin: &str) -> io::Result<()> {
     let caller = stream.peer_cred()?.uid();
     let own = rustix::process::geteuid().as_raw();
     if caller != own && caller != 0 {
@@ -69,6 +74,10 @@ async fn converse(stream: UnixStream, auth: &Auth, origin: &str) -> io::Result<(
     let mut line = zeroize::Zeroizing::new(String::new());
     let read = tokio::time::timeout(Duration::from_secs(LINE_SECONDS), reader.read_line(&mut line));
     read.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    if let Ok(transfer) = serde_json::from_str::<Transfer>(&line) {
+        reader.get_mut().set_limit(u64::MAX);
+        return transfer.serve(auth, &mut reader, &mut writer).await;
+    }
     let answer = match serde_json::from_str::<Command>(&line) {
         Ok(command) => run(auth, origin, command).await,
         Err(_) => Err("this is no command".into()),
@@ -77,13 +86,21 @@ async fn converse(stream: UnixStream, auth: &Auth, origin: &str) -> io::Result<(
     writer.write_all(format!("{answer}\n").as_bytes()).await
 }
 
+/// A connection to the running appliance. `None`: there is none.
+pub fn connect(data_dir: &Path) -> Option<BlockingStream> {
+    BlockingStream::connect(path(data_dir)).ok()
+}
+
 /// Asks a running appliance. `None`: there is none.
 ///
 /// # Errors
 /// In words for the operator.
 pub fn ask(data_dir: &Path, command: &Command) -> Option<Result<Value, String>> {
-    let stream = BlockingStream::connect(path(data_dir)).ok()?;
-    Some(talk(stream, command).map_err(|e| format!("the running appliance: {e}")).and_then(|answer| answer))
+    Some(
+        talk(connect(data_dir)?, command)
+            .map_err(|e| format!("the running appliance: {e}"))
+            .and_then(|answer| answer),
+    )
 }
 
 fn talk(mut stream: BlockingStream, command: &Command) -> io::Result<Result<Value, String>> {

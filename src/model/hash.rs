@@ -12,12 +12,12 @@ const TEXT_BYTES_MAX: usize = 512;
 const SALT_BYTES_MIN: usize = 8;
 const OUTPUT_BYTES_MIN: usize = 16;
 
-/// The most that a hash of another scheme may ask for: about two seconds of a core, and the memory that argon2 may ask
-/// for, too. See [`HashSetting::STORED_MAX`].
+/// The most that a hash of another scheme may ask for, as [`HashSetting::STORED_MAX`] is for argon2: two or three
+/// seconds of a core, and 256 MiB.
 const BCRYPT_COST_MAX: u32 = 14;
 const SCRYPT_MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Memory times lanes, which are worked off one after the other.
-const SCRYPT_WORK_BYTES_MAX: u64 = 1 << 30;
+const SCRYPT_WORK_BYTES_MAX: u64 = 512 << 20;
 /// Iterations times blocks of output.
 const PBKDF2_ROUNDS_MAX: u64 = 5_000_000;
 

@@ -30,6 +30,11 @@ macro_rules! uuid_id {
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
+
+            /// Whether it is a UUID of version 7, as all of ours are: lists rely on its time.
+            pub const fn is_of_time(&self) -> bool {
+                self.0[6] >> 4 == 7 && self.0[8] >> 6 == 2
+            }
         }
 
         impl fmt::Display for $name {

@@ -10,6 +10,7 @@ pub mod hash;
 pub mod id;
 pub mod job;
 pub mod key;
+pub mod misfit;
 pub mod name;
 pub mod network;
 pub mod password;
@@ -18,6 +19,7 @@ pub mod secret;
 pub mod session;
 pub mod throttle;
 pub mod time;
+pub mod transfer;
 pub mod user;
 
 pub use id::{AppId, DeviceId, JobId, SecretId, SessionId, TokenId, UserId};

@@ -46,6 +46,11 @@ impl Time {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// From RFC 3339, in any offset; parts of a millisecond are cut off.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
+    }
+
     /// In words, as pages speak: `24 Nov 2026, 05:30 UTC`.
     pub fn to_words(self) -> String {
         let time = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();

@@ -15,8 +15,8 @@ pub mod tables;
 pub mod user;
 
 use crate::model::Time;
+pub use engine::{BATCH_OPERATIONS_MAX, Outcome, StoreError};
 use engine::{Direction, Engine, Key, Range, Record};
-pub use engine::{Outcome, StoreError};
 pub use mirror::{Live, Mirror, View};
 use std::sync::Arc;
 use tables::Stored;
@@ -75,6 +75,11 @@ impl Batch {
     /// Notes that the sweep shall look at the record at `at`.
     pub fn look_again<T: Stored>(&mut self, id: &T::Id, at: Time) -> &mut Self {
         self.put_raw(tables::expiry_key(at, &T::key(id)), Vec::new())
+    }
+
+    /// How many operations it has so far; see [`BATCH_OPERATIONS_MAX`].
+    pub fn operations(&self) -> usize {
+        self.0.ops.len()
     }
 
     fn put_raw(&mut self, key: Key, payload: Vec<u8>) -> &mut Self {

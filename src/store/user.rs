@@ -4,7 +4,7 @@ use crate::model::UserId;
 use crate::model::name;
 use crate::model::user::{Role, Standing, User};
 use crate::store::engine::{Direction, Key, Range};
-use crate::store::tables::{NameEntry, Stored, read_word_key, table, word_key, word_prefix};
+use crate::store::tables::{NameEntry, PasswordRecord, Stored, read_word_key, table, word_key, word_prefix};
 use crate::store::{Batch, Row, Store, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -106,6 +106,36 @@ impl Store {
     /// When the store fails.
     pub async fn user_by_name(&self, folded: &str) -> Result<Option<UserId>, StoreError> {
         Ok(self.row::<NameEntry>(folded).await?.map(|row| row.value.user))
+    }
+
+    /// Who each of these folded names belongs to.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn owners(&self, names: &[String]) -> Result<Vec<Option<UserId>>, StoreError> {
+        let rows = self.rows::<NameEntry>(names.iter().map(|name| NameEntry::key(name)).collect()).await?;
+        Ok(rows.into_iter().map(|row| row.map(|row| row.value.user)).collect())
+    }
+
+    /// The next users after this one in the order of their ids, the deleted included, with their passwords' hashes.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn users_after(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<(Row<User>, Option<PasswordRecord>)>, StoreError> {
+        let mut range = Range::prefix(vec![table::USERS]);
+        if let Some(id) = after {
+            range = range.after(&User::key(&id));
+        }
+        let found = self.engine.scan(&range, Direction::Ascending, limit).await?;
+        let users: Vec<Row<User>> =
+            found.into_iter().map(|(key, record)| Row::read(key, record)).collect::<Result<_, _>>()?;
+        let keys = users.iter().map(|row| PasswordRecord::key(&row.value.id)).collect();
+        let passwords = self.rows::<PasswordRecord>(keys).await?;
+        Ok(users.into_iter().zip(passwords.into_iter().map(|row| row.map(|row| row.value))).collect())
     }
 
     /// Walks users from after `cursor`, which this filter gave.

@@ -1,13 +1,13 @@
 //! JSON bodies: the right type, a bounded size, in bounded time, with no field that the route does not know.
 
 use super::{Problem, Site, body_time};
+use crate::model::misfit::{self, Misfit, NoFit};
 use rocket::data::{FromData, Outcome, ToByteUnit};
 use rocket::http::Status;
 use rocket::tokio::time::timeout;
 use rocket::{Data, Request};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
-use serde_json::error::Category;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -74,16 +74,12 @@ async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Res
 /// # Errors
 /// `malformed_json` for what is no JSON, `validation_failed` for what is not the wanted shape.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // A struct could be read from an array as well, field by field in their order: `[]` would be all defaults.
-    if body.trim_ascii_start().starts_with(b"[") {
-        return Err(Problem::validation_failed().field("", "invalid", "Expected an object"));
-    }
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Data => misfit(body, &error),
-        // What is put where a word of ours is wanted counts as a fault of syntax there, though it is none.
-        _ if serde_json::from_slice::<Value>(body).is_ok() => misfit(body, &error),
-        _ => {
-            Problem::malformed_json(format!("It breaks at line {}, column {}.", error.line(), error.column()))
+    misfit::read(body).map_err(|no_fit| match no_fit {
+        NoFit::Malformed { line, column } => {
+            Problem::malformed_json(format!("It breaks at line {line}, column {column}."))
+        }
+        NoFit::Misfit(Misfit { field, code, message }) => {
+            Problem::validation_failed().field(field, code, message)
         }
     })
 }
@@ -95,65 +91,6 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 pub fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     let Some(map) = Option::<Map<String, Value>>::deserialize(from)? else { return Ok(None) };
     T::deserialize(Value::Object(map)).map(Some).map_err(D::Error::custom)
-}
-
-/// Names the field, and says what was expected; never repeats what was sent.
-fn misfit(body: &[u8], error: &serde_json::Error) -> Problem {
-    let text = error.to_string();
-    let named = || text.split('`').nth(1).unwrap_or_default().to_string();
-    let path = path_at(body, error.line(), error.column());
-    let problem = Problem::validation_failed();
-    if text.starts_with("unknown field") {
-        return problem.field(named(), "unknown_field", "There is no such field");
-    }
-    if text.starts_with("missing field") {
-        return problem.field(named(), "required", "This field is needed");
-    }
-    if text.starts_with("duplicate field") {
-        return problem.field(named(), "duplicate", "This field came twice");
-    }
-    let expected =
-        text.split_once("expected ").map(|(_, rest)| rest.split(" at line ").next().unwrap_or(rest));
-    let message = match expected {
-        Some("u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "usize") => {
-            "Expected a whole number in range".to_string()
-        }
-        // The names of our types are nobody's business.
-        Some(wanted) if wanted.starts_with("struct ") => "Expected an object".to_string(),
-        Some(wanted) => format!("Expected {wanted}"),
-        None => "It has the wrong form".to_string(),
-    };
-    problem.field(path, "invalid", message)
-}
-
-/// The keys around a place in a JSON text that is known to be well formed up to there: `user.name`.
-fn path_at(body: &[u8], line: usize, column: usize) -> String {
-    let before: usize =
-        body.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
-    let end = (before + column).min(body.len());
-    let (mut keys, mut last_text) = (vec![String::new()], String::new());
-    let (mut in_text, mut escaped) = (false, false);
-    for byte in &body[..end] {
-        match (in_text, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (true, b'"') => in_text = false,
-            (true, byte) => last_text.push(char::from(*byte)),
-            (false, b'"') => {
-                in_text = true;
-                last_text.clear();
-            }
-            (false, b':') => {
-                keys.pop();
-                keys.push(last_text.clone());
-            }
-            (false, b'{') => keys.push(String::new()),
-            (false, b'}') => drop(keys.pop()),
-            _ => {}
-        }
-    }
-    keys.retain(|key| !key.is_empty());
-    keys.join(".")
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! How things look as JSON. Times are RFC 3339 in UTC.
 
 use crate::auth::Auth;
+use crate::auth::import::{Count, RefusedLine, Report};
 use crate::auth::sessions::Shown;
 use crate::model::app::{App, AppStanding};
 use crate::model::blacklist::{BlacklistEntry, Target};
 use crate::model::key::{KeyRecord, KeyState};
+use crate::model::misfit::Misfit;
 use crate::model::session::{Ended, Session};
 use crate::model::user::{Actor, Role, Roster, Standing, User};
 use crate::model::{SessionId, Time, UserId};
@@ -204,5 +206,20 @@ pub fn blacklist_entry(auth: &Auth, entry: &BlacklistEntry) -> Value {
         "id": entry_id(&entry.target), "kind": entry.target.kind(), "subject": subject(&entry.target),
         "user": user, "reason": entry.reason, "by": actor(auth, entry.by),
         "at": At::from(entry.at), "until": At::from(entry.until), "manual": entry.manual,
+    })
+}
+
+/// A line of an import that was refused, with every reason.
+pub fn refused_line(refused: &RefusedLine) -> Value {
+    let reason =
+        |reason: &Misfit| json!({ "field": reason.field, "code": reason.code, "message": reason.message });
+    json!({ "line": refused.line, "reasons": refused.reasons.iter().map(reason).collect::<Vec<_>>() })
+}
+
+pub fn import_report(report: &Report) -> Value {
+    let count = |count: Count| json!({ "imported": count.imported, "skipped": count.skipped });
+    json!({
+        "dry_run": report.dry_run, "lines": report.lines, "users": count(report.users), "apps": count(report.apps),
+        "refused": report.refused,
     })
 }

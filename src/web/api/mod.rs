@@ -9,6 +9,7 @@ pub mod me;
 pub mod oauth;
 pub mod page;
 pub mod sessions;
+pub mod transfer;
 pub mod users;
 pub mod wellknown;
 
@@ -36,6 +37,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(blacklist::routes());
     all.extend(keys::routes());
     all.extend(data::routes());
+    all.extend(transfer::routes());
     all.extend(oauth::routes());
     all.extend(wellknown::routes());
     all
