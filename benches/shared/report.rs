@@ -36,6 +36,11 @@ impl Table {
     /// Begins a table with these columns.
     pub fn new(title: &str, columns: &[&str]) -> Self {
         println!("\n## {title}\n");
+        Self::headed(columns)
+    }
+
+    /// As [`Table::new`], below the table before.
+    pub fn headed(columns: &[&str]) -> Self {
         let table = Self;
         table.row(columns);
         table.row(&vec!["---"; columns.len()]);
