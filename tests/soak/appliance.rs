@@ -84,6 +84,14 @@ impl Home {
         server
     }
 
+    /// What the program says to a command for the operator.
+    pub fn command(&self, verb: &str) -> String {
+        let output = self.program().arg(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        let [said, faults] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert!(output.status.success(), "{verb}: {said}{faults}");
+        said.trim_end().to_owned()
+    }
+
     fn logged(&self) -> String {
         std::fs::read_to_string(self.0.path().join("log")).unwrap_or_default()
     }
@@ -109,13 +117,13 @@ impl<'a> Server<'a> {
         machine::resident_mib(&self.child.id().to_string())
     }
 
-    /// Ends it by SIGTERM and starts it again.
-    pub fn restart(mut self) -> Self {
+    /// Ends it by SIGTERM.
+    pub fn end(mut self) -> &'a Home {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {}", self.home.logged());
-        self.home.start()
+        self.home
     }
 }
 

@@ -59,11 +59,18 @@ fn under_a_steady_load_nothing_fails_and_what_was_ended_stays_ended() {
     });
     assert_eq!(figures.said(), "", "{} acts failed", figures.faults());
 
-    let server = server.restart();
+    let server = server.end().start();
     println!("\nOpened again in {:.0} ms, with {:.1} MiB on disk.", server.open_ms, home.disk_mib());
     let (alive, ended) = crowd.hold_to_answers(&server.api);
     println!("{alive} live sessions went on, {ended} ended ones stayed ended.");
     assert!(alive > 0 && ended > 0, "there was nobody to look at");
+    // The running one is asked.
+    println!("\n{}", home.command("verify"));
+    let home = server.end();
+    println!("Compacted: {}", home.command("compact"));
+    let server = home.start();
+    println!("Opened again in {:.0} ms, with {:.1} MiB on disk.", server.open_ms, home.disk_mib());
+    assert_eq!(crowd.hold_to_answers(&server.api).1, ended);
 }
 
 /// Keeps to the verb's rate. A latency counts from when the act was due, so that waiting in line is not left out.
