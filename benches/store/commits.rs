@@ -1,9 +1,10 @@
 //! Durable commits a second, with one caller and with many.
 
 use super::Bench;
-use super::contenders::{self, Contender, Make, SignIn, Switches};
+use super::contenders::{self, Contender, Make, SignIn};
 use super::report::{Aim, Table, judged, median, percentile};
 use super::shared::machine::{cpu_seconds, disk_mib};
+use hallpass::store::engine::Switches;
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,8 +89,14 @@ pub fn against_others(bench: &Bench) {
 /// What each part of the protocol costs.
 pub fn switches(bench: &Bench) {
     let with = |switches: Switches| -> Make { Box::new(move |at| contenders::ours(at, switches)) };
-    let all = Switches::ALL_ON;
-    let entrants = [("all of it", with(all)), ("without any sync", with(Switches { sync: false }))];
+    let all = Switches::default();
+    let entrants = [
+        ("all of it", with(all)),
+        ("without sidecar", with(Switches { sidecar: false, ..all })),
+        ("without digests", with(Switches { digests: false, ..all })),
+        ("without both", with(Switches { sidecar: false, digests: false, ..all })),
+        ("without any sync", with(Switches { sync: false, ..all })),
+    ];
     print("What the parts of the protocol cost", &compete(bench, &entrants));
 }
 

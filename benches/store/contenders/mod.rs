@@ -6,9 +6,10 @@ mod redb;
 mod sled_alone;
 mod sqlite;
 
+use hallpass::store::engine::Switches;
 use std::path::Path;
 
-pub use ours::{Switches, open as ours};
+pub use ours::{open as ours, options};
 
 /// Somebody who makes sign-ins durable.
 pub trait Contender: Send + Sync {
@@ -79,7 +80,7 @@ pub fn payload(number: u64) -> Vec<u8> {
 /// Everybody, by name; we come first.
 pub fn all() -> Vec<(&'static str, Make)> {
     vec![
-        ("Hallpass's store", Box::new(|at| ours(at, Switches::ALL_ON))),
+        ("Hallpass's store", Box::new(|at| ours(at, Switches::default()))),
         ("sled, a transaction, flush and sync each", Box::new(sled_alone::open)),
         ("SQLite in groups", Box::new(|at| grouped::in_groups(sqlite::writer(at)))),
         ("SQLite, a transaction each", Box::new(|at| grouped::one_by_one(sqlite::writer(at)))),

@@ -1,24 +1,19 @@
 //! Our own engine.
 
 use super::{Contender, SignIn};
-use hallpass::store::engine::{Batch, Engine, Expect, Op, Options, Outcome};
+use hallpass::store::engine::{Batch, Engine, Expect, Op, Options, Outcome, StoreKeys, Switches};
 use std::path::Path;
-
-/// What of the protocol is done.
-#[derive(Clone, Copy)]
-pub struct Switches {
-    pub sync: bool,
-}
-
-impl Switches {
-    pub const ALL_ON: Self = Self { sync: true };
-}
 
 struct Ours(Engine);
 
 pub fn open(at: &Path, switches: Switches) -> Box<dyn Contender> {
-    let options = Options { initialise: Some([7; 16]), sync: switches.sync, ..Options::new(at) };
-    Box::new(Ours(Engine::open(options, Box::new(|_| {})).expect("a new store")))
+    Box::new(Ours(Engine::open(options(at, switches), Box::new(|_| {})).expect("a new store")))
+}
+
+/// As the program opens its store, under keys that everybody knows.
+pub fn options(at: &Path, switches: Switches) -> Options {
+    let keys = StoreKeys::new(&[1; 32], [2; 32]);
+    Options { initialise: Some([7; 16]), switches, ..Options::new(at, keys) }
 }
 
 impl Contender for Ours {
