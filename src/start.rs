@@ -4,6 +4,7 @@ use crate::auth::check::Admin;
 use crate::auth::hasher::{HashSetting, Hasher};
 use crate::auth::jwt::Verifier;
 use crate::auth::keyfile::{self, KeyFileError};
+use crate::auth::place::{self, PlaceError};
 use crate::auth::throttle::{Throttle, ThrottleSettings};
 use crate::auth::vault::{MasterKey, Vault};
 use crate::auth::{Auth, Parts, Refusal, Settings};
@@ -32,6 +33,8 @@ pub const WITHOUT_SYNC: &str = "UNSYNCED_HALLPASS";
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error(transparent)]
     Key(#[from] KeyFileError),
     #[error("master_key is no key: it is the one line of a key file, hallpass-key-1:…")]
     BadMasterKey,
@@ -45,6 +48,13 @@ pub enum StartError {
     Verbs(String),
     #[error("admin_email and admin_password_file make no administrator: {0}")]
     Unattended(String),
+}
+
+impl StartError {
+    /// Whether another process, or a read of this one that is on its way out, still has the data directory.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(OpenError::Locked(_)))
+    }
 }
 
 /// Where time and randomness come from: the machine, or a test's hand.
@@ -157,8 +167,9 @@ fn options(config: &Config, directory: &Path, vault: &Vault) -> Options {
 /// The store of a stopped appliance, for those who work on it as a whole.
 ///
 /// # Errors
-/// When there is no key for it.
+/// When there is no key for it, or the data directory is not fit.
 pub fn offline(config: &Config) -> Result<(Options, Vault), StartError> {
+    place::examine(&config.data_dir, config.store.any_file_system)?;
     let vault = Vault::new(&master_key(config, None)?);
     Ok((options(config, &config.data_dir, &vault), vault))
 }
@@ -174,7 +185,7 @@ fn master_key(config: &Config, entropy: Option<&Entropy>) -> Result<MasterKey, S
 }
 
 fn open(config: &Config, entropy: &Entropy) -> Result<(Store, Vault), StartError> {
-    keyfile::prepare_directory(&config.data_dir)?;
+    place::prepare(&config.data_dir, config.store.any_file_system)?;
     let vault = Vault::new(&master_key(config, Some(entropy))?);
     // A key file without a store is a sign of loss: only where neither is there may a store be made.
     let may_begin = config.require_store.is_none() && !keyfile::is_settled(&config.data_dir);

@@ -1,17 +1,15 @@
-//! The data directory and the key file in it: made safely, refused when others could read them.
+//! The key file: made safely, refused when others could read it.
 
 use crate::auth::vault::MasterKey;
 use crate::entropy::Entropy;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Why there is no master key. Each names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    #[error("{0} can be written by others: chmod 700 it")]
-    OpenDirectory(PathBuf),
     #[error("{0} can be read by others: chmod 600 it")]
     OpenKey(PathBuf),
     #[error("{0} belongs to another user: chown it to the one that runs this program")]
@@ -29,21 +27,6 @@ pub enum KeyFileError {
 /// Where the key file lies.
 pub fn path(directory: &Path) -> PathBuf {
     directory.join("key")
-}
-
-/// Makes the data directory where it is missing, for its owner alone.
-///
-/// # Errors
-/// When others could write in it.
-pub fn prepare_directory(directory: &Path) -> Result<(), KeyFileError> {
-    let io = |e| KeyFileError::Io(directory.to_owned(), e);
-    DirBuilder::new().mode(0o700).recursive(true).create(directory).map_err(io)?;
-    let metadata = std::fs::metadata(directory).map_err(io)?;
-    refuse_foreign(directory, metadata.uid())?;
-    if metadata.mode() & 0o022 != 0 {
-        return Err(KeyFileError::OpenDirectory(directory.to_owned()));
-    }
-    Ok(())
 }
 
 /// The key file's key. Where neither key nor store was ever made, a draft is written first: it becomes the key file by
@@ -151,15 +134,5 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(dir.path().join("sidecar"), "").unwrap();
         assert!(matches!(load_or_draft(dir.path(), &entropy), Err(KeyFileError::Missing(_))));
-    }
-
-    #[test]
-    fn the_directory_is_its_owners_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("a/data");
-        prepare_directory(&data).unwrap();
-        assert_eq!(std::fs::metadata(&data).unwrap().mode() & 0o777, 0o700);
-        set_mode(&data, 0o770);
-        assert!(matches!(prepare_directory(&data), Err(KeyFileError::OpenDirectory(_))));
     }
 }

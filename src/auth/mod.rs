@@ -19,6 +19,7 @@ pub mod login;
 pub mod logout;
 mod mend;
 pub mod password;
+pub mod place;
 pub mod reauthenticate;
 pub mod refresh;
 pub mod refusal;

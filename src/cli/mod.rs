@@ -15,6 +15,7 @@ use crate::model::claims::Algorithm;
 use crate::start::{Sources, is_begun, start};
 use crate::{serve, web};
 use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
 use serde_json::Value;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -120,6 +121,8 @@ enum KeyVerb {
 
 /// The program.
 pub fn main() -> ExitCode {
+    // Whatever is made from here on, by us or by sled, is its owner's alone.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let cli = Cli::parse();
     let loaded = match Config::load(cli.config.as_deref(), environment()) {
         Ok(loaded) => loaded,

@@ -151,6 +151,7 @@ options!(
         free_floor_mb: u32 = 256,
         write_seconds_max: u32 = 30,
         compact_at_start: bool = false,
+        any_file_system: bool = false,
     }
 );
 options!(

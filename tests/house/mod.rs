@@ -20,8 +20,7 @@ use hallpass::entropy::Entropy;
 use hallpass::logging::AccessLog;
 use hallpass::model::Time;
 use hallpass::model::password::Password;
-use hallpass::start::{Sources, StartError, start};
-use hallpass::store::engine::OpenError;
+use hallpass::start::{Sources, start};
 use hallpass::web::{self, Site};
 use parking_lot::Mutex;
 use rocket::local::asynchronous::Client;
@@ -216,7 +215,7 @@ async fn run(config: &Config, sources: &Sources, access_log: Option<AccessLog>) 
     let auth = loop {
         match start(config, sources.clone()).await {
             // A read on its way out may hold the files for a moment after a restart.
-            Err(StartError::Store(OpenError::Locked(_))) if tries < 500 => tries += 1,
+            Err(error) if error.is_in_use() && tries < 500 => tries += 1,
             started => break started.expect("it starts"),
         }
         rocket::tokio::time::sleep(Duration::from_millis(10)).await;

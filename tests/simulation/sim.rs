@@ -16,8 +16,7 @@ use hallpass::entropy::Entropy;
 use hallpass::model::Time;
 use hallpass::model::app::{ReplayMatch, Strategy};
 use hallpass::model::key::KeyState;
-use hallpass::start::{Sources, StartError, start};
-use hallpass::store::engine::OpenError;
+use hallpass::start::{Sources, start};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::IpAddr;
@@ -118,7 +117,7 @@ impl Sim {
     fn open(&mut self) {
         let opened = (0..500).find_map(|_| match self.wait(start(&self.config, self.sources.clone())) {
             // A read off the workers may hold the files for a moment longer than who asked for it.
-            Err(StartError::Store(OpenError::Locked(_))) => {
+            Err(error) if error.is_in_use() => {
                 std::thread::sleep(Duration::from_millis(10));
                 None
             }
