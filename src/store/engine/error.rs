@@ -54,6 +54,10 @@ pub enum OpenError {
     #[error("{0} has format {1}, which is newer than this program: use the newer program")]
     NewerFormat(PathBuf, u64),
     #[error(
+        "{0} has format {1}, which is older than this program: start it once, which brings the store forward"
+    )]
+    OlderFormat(PathBuf, u64),
+    #[error(
         "before the store is changed to a new format a copy is made in {0}, and there is no room: {1} MB are wanted"
     )]
     NoRoom(PathBuf, u64),

@@ -78,6 +78,7 @@ impl Salvage {
         let db = open_db(&place, options)?;
         match number(read_meta(&db, &place, FORMAT_KEY)?) {
             Some(format) if format > STORE_FORMAT => return Err(OpenError::NewerFormat(place.store, format)),
+            Some(format) if format < STORE_FORMAT => return Err(OpenError::OlderFormat(place.store, format)),
             _ => {}
         }
         check_key(&db, &place, &options.keys)?;
