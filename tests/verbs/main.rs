@@ -25,4 +25,5 @@ mod secrets;
 mod session;
 mod sessions;
 mod throttle;
+mod transfer;
 mod users;

@@ -99,6 +99,8 @@ const TABLE: &[(&str, Access)] = &[
     ("POST /api/v1/admin/blacklist", Recent),
     ("DELETE /api/v1/admin/blacklist/<entry>", Recent),
     ("POST /api/v1/admin/keys/rotate", Recent),
+    ("GET /api/v1/admin/export", Recent),
+    ("POST /api/v1/admin/import", Recent),
 ];
 
 /// Who calls, by what they may.

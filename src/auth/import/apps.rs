@@ -1,6 +1,6 @@
 //! Apps of an import.
 
-use super::{Import, Settled, reasons_of};
+use super::{Import, Item, Settled, reasons_of};
 use crate::auth::apps::{AppFields, apply_fields};
 use crate::auth::refusal::Verdict;
 use crate::model::app::{App, AppStanding, ClientSecret, SECRETS_MAX};
@@ -8,19 +8,31 @@ use crate::model::misfit::Misfit;
 use crate::model::transfer::{AppLine, SecretLine, State};
 use crate::store::{Batch, Outcome};
 
+/// An app as a line describes it.
+pub(super) struct NewApp {
+    app: App,
+    /// Whether the line says when it was made.
+    has_time: bool,
+}
+
 impl Import<'_> {
-    pub(super) async fn put_app(&self, line: AppLine) -> Verdict<Settled> {
-        let there = self.auth.app(&line.id);
-        let mut app = match self.read_app(line) {
-            Ok(app) => app,
-            Err(reasons) => return Ok(Settled::Refused(reasons)),
-        };
+    pub(super) fn new_app(&mut self, line: AppLine) -> Item {
+        match self.read_app(line) {
+            Ok(new) => self.claim(&[format!("app:{}", new.app.id)], Item::App(Box::new(new))),
+            Err(reasons) => Item::Refused(reasons),
+        }
+    }
+
+    pub(super) async fn put_app(&self, new: NewApp) -> Verdict<Settled> {
+        let NewApp { mut app, has_time } = new;
+        let there = self.auth.app(&app.id);
         let refused = |code, message| Ok(Settled::Refused(vec![Misfit::new("id", code, message)]));
         let mut batch = Batch::new();
         match &there {
             None => batch.absent::<App>(&app.id),
             Some(row) => {
                 app.built_in = row.value.built_in;
+                app.created_at = if has_time { app.created_at } else { row.value.created_at };
                 if row.value == app {
                     return Ok(Settled::Skipped);
                 }
@@ -48,7 +60,7 @@ impl Import<'_> {
         Ok(Settled::Imported)
     }
 
-    fn read_app(&self, line: AppLine) -> Result<App, Vec<Misfit>> {
+    fn read_app(&self, line: AppLine) -> Result<NewApp, Vec<Misfit>> {
         let created_at = line.created_at.map(|stamp| stamp.0);
         let mut app = self.auth.settings.new_app(line.id, line.strategy, created_at.unwrap_or(self.now));
         app.confidential = line.confidential;
@@ -81,6 +93,7 @@ impl Import<'_> {
             let message = "Confidential apps have up to two secrets, others none.";
             reasons.push(Misfit::new("secrets", "invalid", message));
         }
-        if reasons.is_empty() { Ok(app) } else { Err(reasons) }
+        let has_time = created_at.is_some();
+        if reasons.is_empty() { Ok(NewApp { app, has_time }) } else { Err(reasons) }
     }
 }

@@ -9,8 +9,9 @@ use crate::auth::check::RecentAdmin;
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::model::Time;
 use crate::model::misfit::Misfit;
-use crate::model::transfer::{AppLine, LINE_BYTES_MAX, Line};
+use crate::model::transfer::{LINE_BYTES_MAX, Line};
 use crate::model::user::Actor;
+use apps::NewApp;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::HashMap;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
@@ -94,7 +95,7 @@ enum Stage {
 /// A line that was read.
 enum Item {
     User(Box<NewUser>),
-    App(Box<AppLine>),
+    App(Box<NewApp>),
     Refused(Vec<Misfit>),
 }
 
@@ -199,7 +200,7 @@ impl Import<'_> {
                 match line {
                     Ok(None) => return Ok(None),
                     Ok(Some(Line::User(line))) => self.new_user(*line),
-                    Ok(Some(Line::App(line))) => self.new_app(line),
+                    Ok(Some(Line::App(line))) => self.new_app(*line),
                     Ok(Some(Line::Header(_) | Line::End(_))) => {
                         refused("header_again", "There is one header, and it is the first line.")
                     }
@@ -210,15 +211,8 @@ impl Import<'_> {
         Ok(Some(item))
     }
 
-    fn new_app(&mut self, line: Box<AppLine>) -> Item {
-        match self.claim(&[format!("app:{}", line.id)]) {
-            Some(earlier) => Item::Refused(vec![twice("id", earlier)]),
-            None => Item::App(line),
-        }
-    }
-
-    /// Notes what this line takes for itself, or answers which earlier line has a part of it.
-    fn claim(&mut self, names: &[String]) -> Option<u64> {
+    /// Notes what this line takes for itself, or refuses it where an earlier line has a part of that.
+    fn claim(&mut self, names: &[String], item: Item) -> Item {
         let key = |name: &String| {
             let mut key = [0; 16];
             key.copy_from_slice(&digest(&SHA256, name.as_bytes()).as_ref()[..16]);
@@ -226,10 +220,12 @@ impl Import<'_> {
         };
         let keys: Vec<_> = names.iter().map(key).collect();
         let earlier = keys.iter().find_map(|key| self.taken.get(key).copied());
-        if earlier.is_none() {
-            self.taken.extend(keys.into_iter().map(|key| (key, self.report.lines)));
+        if let Some(line) = earlier {
+            let message = format!("Line {line} has the same login, e-mail or id, or one like it.");
+            return Item::Refused(vec![Misfit::new("", "twice_in_file", message)]);
         }
-        earlier
+        self.taken.extend(keys.into_iter().map(|key| (key, self.report.lines)));
+        item
     }
 
     /// Looks up and writes what is pending.
@@ -239,7 +235,7 @@ impl Import<'_> {
             match item {
                 Item::Refused(reasons) => refused.push(RefusedLine { line, reasons }),
                 Item::User(new) => users.push((line, *new)),
-                Item::App(app) => match self.put_app(*app).await? {
+                Item::App(new) => match self.put_app(*new).await? {
                     Settled::Imported => self.report.apps.imported += 1,
                     Settled::Skipped => self.report.apps.skipped += 1,
                     Settled::Refused(reasons) => refused.push(RefusedLine { line, reasons }),
@@ -280,10 +276,6 @@ impl Drop for Import<'_> {
 fn header_missing() -> Refusal {
     let message = r#"The first line must be the header: {"type":"header","schema":1}."#;
     Refusal::field("header", "header_missing", message)
-}
-
-fn twice(field: &str, line: u64) -> Misfit {
-    Misfit::new(field, "twice_in_file", format!("Line {line} has the same, or one like it."))
 }
 
 /// What fields were refused for: they are refused by `Invalid` alone.

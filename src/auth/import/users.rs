@@ -1,6 +1,6 @@
 //! Users of an import: made by the same rules as by hand, many in a batch.
 
-use super::{Import, Item, Settled, reasons_of, twice};
+use super::{Import, Item, Settled, reasons_of};
 use crate::auth::TRIES_MAX;
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::auth::users::{NAME_TAKEN_MESSAGE, UserChange, apply_fields};
@@ -30,10 +30,7 @@ impl Import<'_> {
             Ok(new) => {
                 let names = names_of(&new.user).into_iter().map(|name| format!("name:{name}"));
                 let names: Vec<_> = names.chain([format!("user:{}", new.user.id)]).collect();
-                match self.claim(&names) {
-                    Some(earlier) => Item::Refused(vec![twice("login", earlier)]),
-                    None => Item::User(Box::new(new)),
-                }
+                self.claim(&names, Item::User(Box::new(new)))
             }
             Err(reasons) => Item::Refused(reasons),
         }
