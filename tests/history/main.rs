@@ -1,0 +1,30 @@
+//! Histories of concurrent callers, each explained by one order of what they did.
+
+#[path = "../simulation/dice.rs"]
+mod dice;
+mod engine;
+mod order;
+
+/// Histories of each kind in an ordinary `cargo test`.
+const ROUNDS: u64 = 4;
+
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
+        Err(_) => default,
+    }
+}
+
+/// The seeds of this run: new ones every time, or those from the one that is asked for.
+fn seeds() -> impl Iterator<Item = u64> {
+    let chance = u64::from_be_bytes(hallpass::entropy::Entropy::system().bytes()) >> 16;
+    let first = number("HALLPASS_HISTORY_SEED", chance);
+    let rounds = number("HALLPASS_HISTORY_ROUNDS", ROUNDS);
+    println!("HALLPASS_HISTORY_SEED={first} HALLPASS_HISTORY_ROUNDS={rounds}");
+    first..first + rounds
+}
+
+#[test]
+fn what_the_engine_answers_many_threads_is_what_one_after_the_other_would_get() {
+    seeds().for_each(engine::run);
+}
