@@ -149,7 +149,7 @@ impl Auth {
             let mut batch = Batch::new();
             change(&mut batch, &mut user, self.clock.now())?;
             batch.put_user(Some(&row), &user);
-            self.guard_last_admin(&mut batch, Some(&row.value), &user).await?;
+            self.guard_last_admin(&mut batch, Some(&row), &user).await?;
             if self.store.commit(batch).await? != Outcome::Conflict {
                 self.wake_housekeeping();
                 return self.user(id).ok_or(Refusal::NotFound);

@@ -314,10 +314,10 @@ impl Auth {
     pub(crate) async fn guard_last_admin(
         &self,
         batch: &mut Batch,
-        before: Option<&User>,
+        before: Option<&Row<User>>,
         after: &User,
     ) -> Verdict<()> {
-        let was = before.is_some_and(User::is_enabled_admin);
+        let was = before.is_some_and(|before| before.value.is_enabled_admin());
         let is = after.is_enabled_admin();
         if was == is {
             return Ok(());
@@ -325,10 +325,16 @@ impl Auth {
         let row = self.store.row::<Admins>(&()).await?;
         let enabled = row.as_ref().map_or(0, |row| row.value.enabled);
         let enabled = if is { enabled + 1 } else { enabled.saturating_sub(1) };
-        if enabled == 0 {
-            let message = "This is the last enabled administrator.";
-            return Err(Refusal::Conflict { code: "last_admin", message });
+        if let Some(before) = before.filter(|_| enabled == 0) {
+            // User and count were read at two moments: the refusal counts only if both are still so.
+            let mut seen = Batch::new();
+            seen.unchanged(before).same(&(), row.as_ref());
+            if self.store.commit(seen).await? != Outcome::Conflict {
+                let message = "This is the last enabled administrator.";
+                return Err(Refusal::Conflict { code: "last_admin", message });
+            }
         }
+        // After a conflict above it conflicts as well, and is tried again.
         batch.same(&(), row.as_ref()).put(&(), &Admins { enabled });
         Ok(())
     }
