@@ -113,7 +113,8 @@ impl Auth {
         let tries = AtomicU32::new(0);
         self.change_user(id, |batch, user, now| {
             if user.standing == Standing::Deleted {
-                return Err(Refusal::NotFound);
+                // Whoever has a code hears no more of the account than before.
+                return Err(if code.is_some() { Refusal::InvalidCode } else { Refusal::NotFound });
             }
             self.put_cut(batch, user, EndedReason::PasswordChanged, by, now);
             put_password(batch, user, &record, now);
