@@ -2,8 +2,16 @@
 
 #[path = "../simulation/dice.rs"]
 mod dice;
+mod duels;
 mod engine;
+mod explain;
+mod home;
+mod model;
 mod order;
+mod verbs;
+#[path = "../simulation/world.rs"]
+#[allow(dead_code)] // time stands still here
+mod world;
 
 /// Histories of each kind in an ordinary `cargo test`.
 const ROUNDS: u64 = 4;
@@ -27,4 +35,18 @@ fn seeds() -> impl Iterator<Item = u64> {
 #[test]
 fn what_the_engine_answers_many_threads_is_what_one_after_the_other_would_get() {
     seeds().for_each(engine::run);
+}
+
+/// Each history is on threads that really meet.
+fn on_threads<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+    runtime.expect("threads").block_on(work)
+}
+
+#[test]
+fn of_every_two_verbs_that_meet_at_a_guard_one_comes_first() {
+    let times = number("HALLPASS_DUELS", 1);
+    let seed = seeds().next().expect("a seed");
+    let fought = on_threads(duels::fight(seed, times));
+    println!("{fought} duels");
 }

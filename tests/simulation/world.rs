@@ -38,6 +38,7 @@ pub enum State {
     Deleted,
 }
 
+#[derive(Clone)]
 pub struct User {
     pub id: UserId,
     pub login: String,
@@ -48,6 +49,7 @@ pub struct User {
     pub cuts: u32,
 }
 
+#[derive(Clone)]
 pub struct App {
     pub id: AppId,
     pub kind: Kind,
@@ -62,6 +64,7 @@ pub struct App {
     pub match_agent: bool,
 }
 
+#[derive(Clone)]
 pub struct Session {
     pub id: SessionId,
     pub user: usize,
@@ -82,6 +85,7 @@ pub struct Session {
     pub revision: u32,
 }
 
+#[derive(Clone)]
 pub struct Cookie {
     pub text: String,
     pub session: usize,
@@ -90,6 +94,7 @@ pub struct Cookie {
     pub dead_from: Option<Ms>,
 }
 
+#[derive(Clone)]
 pub struct Access {
     pub text: String,
     pub user: usize,
@@ -104,6 +109,7 @@ pub struct Access {
     pub proven: Ms,
 }
 
+#[derive(Clone)]
 pub struct Refresh {
     pub text: String,
     pub session: usize,
@@ -139,7 +145,7 @@ pub enum Presentation {
     Reuse,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct World {
     pub now: Ms,
     pub users: Vec<User>,
