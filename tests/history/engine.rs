@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::order::check;
 use hallpass::store::engine::{
-    Batch, Change, Direction, Engine, Expect, Key, Op, Options, Outcome, Range, Record,
+    Batch, Change, Direction, Engine, Expect, Key, Op, Options, Outcome, Range, Record, StoreKeys,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,7 +81,9 @@ pub fn run(seed: u64) {
 }
 
 fn open(directory: &Path, clock: &Arc<Clock>, published: &Arc<Mutex<Vec<Published>>>) -> Engine {
-    let options = Options { initialise: Some([9; 16]), cache_bytes: 8 << 20, ..Options::new(directory) };
+    let keys = StoreKeys::new(&[1; 32], [2; 32]);
+    let options =
+        Options { initialise: Some([9; 16]), cache_bytes: 8 << 20, ..Options::new(directory, keys) };
     let (clock, sink) = (Arc::clone(clock), Arc::clone(published));
     let sidecar = directory.join("sidecar");
     let publish = move |changes: &[Change]| {
