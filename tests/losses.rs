@@ -113,6 +113,18 @@ async fn what_is_lost_is_read_before_it_is_accepted_and_then_everybody_is_signed
 }
 
 #[test]
+fn without_its_sidecar_a_store_is_not_taken_for_whole() {
+    let used = Used::new();
+    std::fs::remove_file(used.data().join("sidecar")).unwrap();
+    let (_, said) = used.hallpass(&["user", "list"], 1);
+    assert!(said.contains("data/sidecar is missing") && said.contains("hallpass verify"), "{said}");
+    let (out, said) = used.hallpass(&["verify"], 1);
+    assert!(out.contains("LOST: the sidecar is missing"), "{out}");
+    used.hallpass(&["verify", "--accept-loss", said.trim().rsplit(' ').next().unwrap()], 0);
+    used.hallpass(&["user", "list"], 0);
+}
+
+#[test]
 fn compaction_keeps_everything_and_refuses_a_store_that_is_not_whole() {
     let used = Used::new();
     let (before, _) = used.hallpass(&["verify"], 0);

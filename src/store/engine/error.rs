@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Why a store is not opened. Nothing was changed in it.
+/// Why a store is not opened. We have changed nothing in it. sled may have, as it recovers its log: so the words advise
+/// to keep a copy.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("{0} is in use by another process: stop it first, or use the command line, which talks to it")]
@@ -40,17 +41,23 @@ pub enum OpenError {
     )]
     WrongKey(PathBuf),
     #[error(
-        "{0} does not hold what was written to it ({1}); nothing was touched. Restore a backup, or read what is \
+        "{0} does not hold what was written to it ({1}). Keep a copy of it; then restore a backup, or read what is \
          left: hallpass verify"
     )]
     Lost(PathBuf, String),
-    #[error("the store is damaged ({0}); nothing was touched. Restore a backup")]
+    #[error("the store is damaged ({0}). Keep a copy of it; then restore a backup")]
     Damaged(String),
     #[error(
-        "{0} cannot be read: the file is torn. Move it away, keep it, and start again: the store is then read from \
-         its log, and refused if anything is missing. Otherwise restore a backup"
+        "{0} does not fit the file db beside it: one of the two is torn, or was exchanged. Move this one away, keep it, \
+         and start again: the store is then read from db alone, and refused if anything is missing. Otherwise restore \
+         a backup"
     )]
     TornSnapshot(PathBuf),
+    #[error(
+        "{0} is damaged. Move it away, keep it, and start again: it holds nothing but the database's settings, which \
+         are written anew, and the store is refused if anything is missing"
+    )]
+    TornSettings(PathBuf),
     #[error("{0} has format {1}, which is newer than this program: use the newer program")]
     NewerFormat(PathBuf, u64),
     #[error(

@@ -101,6 +101,9 @@ impl Salvage {
             losses.push(error.to_string());
             None
         });
+        if witness.is_none() && losses.is_empty() {
+            losses.push("the sidecar is missing, which tells whether anything is".into());
+        }
         match &head {
             None => losses.push("the store no longer says what it must hold".into()),
             Some((head, _)) => {

@@ -338,6 +338,10 @@ fn snapshots(place: &Place) -> Result<Vec<PathBuf>, OpenError> {
 
 /// sled panics or hangs on damaged files: it opens on a thread of its own, in time or not at all.
 pub(super) fn open_db(place: &Place, options: &Options) -> Result<sled::Db, OpenError> {
+    let data = place.store.join("db");
+    if snapshots(place)?.pop().is_some() && !data.exists() {
+        return Err(place.damaged(format!("{} is missing", data.display())));
+    }
     let config = sled::Config::new()
         .path(&place.store)
         .cache_capacity(options.cache_bytes)
@@ -359,6 +363,8 @@ pub(super) fn open_db(place: &Place, options: &Options) -> Result<sled::Db, Open
         Ok(Ok(Err(sled::Error::Io(e)))) if is_lock_error(&e) => Err(OpenError::Locked(place.store.clone())),
         Ok(Ok(Err(sled::Error::Io(e)))) => Err(OpenError::Io(place.store.clone(), e)),
         Ok(Ok(Err(sled::Error::Corruption { .. }))) => Err(torn("it is corrupt")),
+        // What sled says of settings that it cannot read: that a much earlier version wrote them.
+        Ok(Ok(Err(sled::Error::Unsupported(_)))) => Err(OpenError::TornSettings(place.store.join(SETTINGS))),
         Ok(Ok(Err(e))) => Err(place.damaged(e)),
         Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => Err(place.damaged("it cannot be read")),
         Err(RecvTimeoutError::Timeout) => Err(place.damaged("opening it does not come to an end")),
