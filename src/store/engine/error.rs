@@ -48,8 +48,8 @@ pub enum OpenError {
     #[error("the store is damaged ({0}). Keep a copy of it; then restore a backup")]
     Damaged(String),
     #[error(
-        "{0} does not fit the file db beside it: one of the two is torn, or was exchanged. Move this one away, keep it, \
-         and start again: the store is then read from db alone, and refused if anything is missing. Otherwise restore \
+        "{0} does not fit the file db beside it: one of the two is torn, or was exchanged. Move this one away, keep \
+         it, and start again: the store is then read from db alone, and refused if anything is missing. Otherwise restore \
          a backup"
     )]
     TornSnapshot(PathBuf),
