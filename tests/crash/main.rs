@@ -1,17 +1,26 @@
 //! The program is killed while people sign in, rotate and revoke. What it had answered must still be so.
 
+mod acts;
+mod browser;
+mod fact;
 mod ledger;
+mod office;
 #[allow(dead_code)] // shared with the test of power cuts
 mod server;
 
-use ledger::Ledger;
+use browser::Browser;
+use ledger::{Ledger, Reach};
+use office::Office;
 use serde_json::json;
-use server::{House, Server, copy};
+use server::{Heard, House, Server, copy};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// How many people act at the same time.
-const PEOPLE: usize = 4;
-const ROUNDS: usize = 5;
+/// How many people act at the same time, and in how many houses.
+const PEOPLE: usize = 3;
+const HOUSES: usize = 2;
+/// Rounds of all houses together in an ordinary `cargo test`.
+const ROUNDS: usize = 10;
 /// Without the flush, a loss is found in the first rounds.
 #[cfg(debug_assertions)]
 const ROUNDS_OF_CONTROL: usize = 20;
@@ -27,82 +36,157 @@ fn random() -> u64 {
     u64::from_be_bytes(hallpass::entropy::Entropy::system().bytes())
 }
 
-/// A house with an app of every strategy and a few people, and its clean end.
-fn furnish(house: &House) -> Vec<Ledger> {
-    let mut server = house.start();
-    let (api, boss) = (server.api.clone(), server.api.boss());
-    for (app, strategy) in [("web", "session"), ("tracker", "tracked"), ("stateless", "jwt")] {
-        let body = json!({ "id": app, "name": app, "strategy": strategy, "appliance_access": app == "web" });
-        let answer = api.post("/api/v1/admin/apps", Some(&boss), body).unwrap();
-        assert!(answer.is_ok(), "{answer:?}");
+/// Those who act on one house: a few people and an administrator.
+struct Crowd {
+    people: Vec<Ledger>,
+    office: Office,
+}
+
+impl Crowd {
+    /// A house with an app of every strategy and a few people, and its clean end.
+    fn furnish(house: &House) -> Self {
+        let mut server = house.start();
+        let (api, boss) = (server.api.clone(), server.api.boss());
+        for (app, strategy) in [("web", "session"), ("tracker", "tracked"), ("stateless", "jwt")] {
+            let body = json!({ "id": app, "strategy": strategy, "appliance_access": app == "web" });
+            let answer = api.post("/api/v1/admin/apps", Some(&boss), body).unwrap();
+            assert!(answer.is_ok(), "{answer:?}");
+        }
+        Office::furnish(&api, &boss);
+        let people = (0..PEOPLE).map(|n| {
+            let (login, password) = (format!("person{n}"), "a quiet river in autumn");
+            let body = json!({ "login": login, "name": login, "password": password });
+            let answer = api.post("/api/v1/admin/users", Some(&boss), body).unwrap();
+            let id = answer.text("id").unwrap_or_else(|| panic!("no user: {answer:?}"));
+            Ledger::new(&login, &id, password, random())
+        });
+        let people = people.collect();
+        assert!(server.terminate().success());
+        Self { people, office: Office::new(random()) }
     }
-    let people = (0..PEOPLE).map(|n| {
-        let (login, password) = (format!("person{n}"), "a quiet river in autumn");
-        let body = json!({ "login": login, "password": password });
-        let answer = api.post("/api/v1/admin/users", Some(&boss), body).unwrap();
-        let id = answer.text("id").unwrap_or_else(|| panic!("no user: {answer:?}"));
-        Ledger::new(&login, &id, password, random())
-    });
-    let people = people.collect();
-    assert!(server.terminate().success());
-    people
+
+    /// Everybody acts while `end` waits for its moment and ends the program.
+    fn act_until<T>(&mut self, house: &House, server: &mut Server, end: impl FnOnce(&mut Server) -> T) -> T {
+        let (api, boss) = (server.api.clone(), server.api.boss());
+        let reach = &Reach { api: &api, boss: &boss, house: Some(house) };
+        std::thread::scope(|scope| {
+            for person in &mut self.people {
+                scope.spawn(move || person.act_until_death(reach));
+            }
+            let office = &mut self.office;
+            scope.spawn(move || office.act_until_death(reach));
+            end(server)
+        })
+    }
+
+    /// Holds the program to its answers, lets everybody go on acting, and kills it in the middle of that.
+    fn crash_once(&mut self, house: &House) {
+        let mut server = house.start();
+        self.verify_on(&server);
+        self.act_until(house, &mut server, |server| {
+            std::thread::sleep(Duration::from_millis(20 + random() % 500));
+            server.kill();
+        });
+    }
+
+    fn verify(&mut self, house: &House) {
+        self.verify_on(&house.start());
+    }
+
+    fn verify_on(&mut self, server: &Server) {
+        let (api, boss) = (&server.api, &server.api.boss());
+        std::thread::scope(|scope| {
+            for person in &mut self.people {
+                scope.spawn(move || person.verify(api, boss));
+            }
+            self.office.verify(api, boss);
+        });
+    }
+
+    fn losses(&self) -> Vec<&String> {
+        self.people.iter().flat_map(|person| &person.losses).chain(&self.office.losses).collect()
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.people.iter().map(|person| person.acknowledged).sum::<usize>() + self.office.acknowledged
+    }
 }
 
-/// Lets everybody act, kills the program in the middle of it, starts it again and holds it to its answers.
-fn crash_once(house: &House, people: &mut [Ledger]) {
-    let mut server = house.start();
-    act_until(&mut server, people, |server| {
-        std::thread::sleep(Duration::from_millis(100 + random() % 700));
-        server.kill();
-    });
-    verify(house, people);
+/// Rounds on a house of its own; how many answers it gave.
+fn crash_again_and_again(rounds: usize, heard: &Heard) -> usize {
+    let house = House::heard_by(heard);
+    let mut crowd = Crowd::furnish(&house);
+    for round in 1..=rounds {
+        crowd.crash_once(&house);
+        let lost = crowd.losses();
+        assert!(lost.is_empty(), "round {round}, after {} answers: {lost:#?}", crowd.acknowledged());
+    }
+    crowd.verify(&house);
+    assert_eq!(crowd.losses(), [""; 0]);
+    crowd.acknowledged()
 }
 
-/// Everybody acts while `end` waits for its moment and ends the program.
-fn act_until<T>(server: &mut Server, people: &mut [Ledger], end: impl FnOnce(&mut Server) -> T) -> T {
-    let boss = server.api.boss();
-    std::thread::scope(|scope| {
-        for person in people {
-            let (api, boss) = (server.api.clone(), &boss);
-            scope.spawn(move || person.act_until_death(&api, boss));
-        }
-        end(server)
-    })
+/// Every route that changes something.
+fn verbs() -> BTreeSet<String> {
+    let changes = |route: &&rocket::Route| !["GET", "OPTIONS"].contains(&route.method.as_str());
+    let routes = hallpass::web::routes();
+    routes.iter().filter(changes).map(|route| format!("{} {}", route.method, route.uri.path())).collect()
 }
 
-fn verify(house: &House, people: &mut [Ledger]) {
-    let mut server = house.start();
-    let boss = server.api.boss();
-    std::thread::scope(|scope| {
-        for person in people {
-            let (api, boss) = (server.api.clone(), &boss);
-            scope.spawn(move || person.verify(&api, boss));
-        }
-    });
-    server.kill();
-}
-
-fn losses(people: &[Ledger]) -> Vec<&String> {
-    people.iter().flat_map(|person| &person.losses).collect()
-}
-
-fn acknowledged(people: &[Ledger]) -> usize {
-    people.iter().map(|person| person.acknowledged).sum()
+/// The route that a request went to.
+fn verb_of<'v>(verbs: &'v BTreeSet<String>, method: &str, path: &str) -> Option<&'v String> {
+    let path = path.split('?').next().unwrap_or_default();
+    let matches = |verb: &&String| {
+        let (of, route) = verb.split_once(' ').expect("method and path");
+        let mut parts = route.split('/').zip(path.split('/'));
+        of == method
+            && route.split('/').count() == path.split('/').count()
+            && parts.all(|(known, part)| known == part || known.starts_with('<'))
+    };
+    // One that names the path literally comes first, as it does for Rocket.
+    verbs.iter().filter(matches).min_by_key(|verb| verb.matches('<').count())
 }
 
 #[test]
 fn nothing_that_was_answered_is_undone_by_a_kill() {
-    let house = House::new();
-    let mut people = furnish(&house);
-    for round in 1..=rounds() {
-        crash_once(&house, &mut people);
-        let lost = losses(&people);
-        assert!(lost.is_empty(), "round {round}, after {} answers: {lost:#?}", acknowledged(&people));
-    }
+    let heard = Heard::default();
+    let answers: usize = std::thread::scope(|scope| {
+        let run = || crash_again_and_again(rounds().div_ceil(HOUSES), &heard);
+        let houses: Vec<_> = (0..HOUSES).map(|_| scope.spawn(run)).collect();
+        houses.into_iter().map(|house| house.join().expect("nothing was lost")).sum()
+    });
     // A program that answers nothing keeps every promise.
-    let answers = acknowledged(&people);
     assert!(answers > 10 * rounds(), "only {answers} answers");
-    println!("{} rounds, {answers} answers, nothing lost", rounds());
+    set_up_and_crash(&heard);
+    let verbs = verbs();
+    let heard = heard.lock().unwrap();
+    let exercised: BTreeSet<_> =
+        heard.iter().filter_map(|(method, path)| verb_of(&verbs, method, path)).cloned().collect();
+    let never: Vec<_> = verbs.difference(&exercised).collect();
+    assert!(never.is_empty(), "no act of this test has these verbs answered: {never:#?}");
+    println!("{} rounds, {answers} answers of {} verbs, nothing lost", rounds(), verbs.len());
+}
+
+/// The first administrator, made by hand: once that is answered, set-up is closed for ever.
+fn set_up_and_crash(heard: &Heard) {
+    let mut house = House::heard_by(heard);
+    house.attended = true;
+    let mut server = house.start();
+    let link = house.command(&["setup-link"]).expect("a link");
+    let (_, code) = link.split_once("code=").expect("a link with a code");
+    let mut browser = Browser::new(&server.api);
+    browser.submit("/setup", "/setup/code", &[("code", code)]).expect("an answer");
+    let password = server::ADMIN_PASSWORD;
+    let fields = [("login", "admin"), ("new_password", password), ("new_password_again", password)];
+    let answer = browser.submit("/setup", "/setup", &fields).expect("an answer");
+    let session_token = browser.session_token();
+    server.kill();
+    assert!(answer.is_ok(), "{answer:?}");
+    let server = house.start();
+    server.api.boss();
+    assert_eq!(server.api.get("/setup", None).map(|answer| answer.status), Some(404));
+    let seen = server.api.get("/api/v1/auth/session", session_token.as_deref());
+    assert!(seen.is_some_and(|seen| seen.is_ok()), "the sign-in of the set-up is lost");
 }
 
 /// The control: were the test blind, it would find nothing here either.
@@ -110,16 +194,17 @@ fn nothing_that_was_answered_is_undone_by_a_kill() {
 #[test]
 fn with_the_flush_taken_out_the_same_test_finds_losses() {
     let mut house = House::new();
-    let mut people = furnish(&house);
+    let mut crowd = Crowd::furnish(&house);
     house.unsynced = true;
     for round in 1..=ROUNDS_OF_CONTROL {
-        crash_once(&house, &mut people);
-        if !losses(&people).is_empty() {
-            println!("round {round}: {} losses, such as {}", losses(&people).len(), losses(&people)[0]);
+        crowd.crash_once(&house);
+        let losses = crowd.losses();
+        if !losses.is_empty() {
+            println!("round {round}: {} losses, such as {}", losses.len(), losses[0]);
             return;
         }
     }
-    panic!("{} answers without a flush, and nothing was lost", acknowledged(&people));
+    panic!("{} answers without a flush, and nothing was lost", crowd.acknowledged());
 }
 
 /// A release build has no switch that takes the flush out.
@@ -133,18 +218,18 @@ fn the_control_without_flush_needs_a_debug_build() {
 #[test]
 fn sigterm_ends_it_within_seconds_in_the_middle_of_requests_and_loses_nothing() {
     let house = House::new();
-    let mut people = furnish(&house);
+    let mut crowd = Crowd::furnish(&house);
     let mut server = house.start();
-    let (status, took) = act_until(&mut server, &mut people, |server| {
+    let (status, took) = crowd.act_until(&house, &mut server, |server| {
         std::thread::sleep(Duration::from_millis(500));
         let began = Instant::now();
         (server.terminate(), began.elapsed())
     });
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(15), "it took {took:?}");
-    verify(&house, &mut people);
-    assert_eq!(losses(&people), [""; 0]);
-    assert!(acknowledged(&people) > 0);
+    crowd.verify(&house);
+    assert_eq!(crowd.losses(), [""; 0]);
+    assert!(crowd.acknowledged() > 0);
 }
 
 #[test]
@@ -168,7 +253,7 @@ fn refused(house: &House, words: &[&str]) {
 #[test]
 fn it_does_not_start_with_less_than_there_was() {
     let house = House::new();
-    drop(furnish(&house));
+    drop(Crowd::furnish(&house));
     let kept = tempfile::tempdir().unwrap();
     let whole = kept.path().join("whole");
     copy(&house.data(), &whole);

@@ -1,11 +1,12 @@
 //! The real program as a child process, and requests to it.
 
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a start or an end may take on a busy machine.
@@ -20,13 +21,24 @@ pub struct House {
     pub unsynced: bool,
     /// For what the program is started under.
     pub variables: Vec<(&'static str, String)>,
+    /// Whether a person makes the first administrator, and not the configuration.
+    pub attended: bool,
+    heard: Heard,
 }
+
+/// Method and path of all that went well.
+pub type Heard = Arc<Mutex<BTreeSet<(String, String)>>>;
 
 impl House {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("password"), ADMIN_PASSWORD).unwrap();
-        Self { directory, unsynced: false, variables: Vec::new() }
+        Self { directory, unsynced: false, variables: Vec::new(), attended: false, heard: Heard::default() }
+    }
+
+    /// Notes what goes well in this list.
+    pub fn heard_by(heard: &Heard) -> Self {
+        Self { heard: Arc::clone(heard), ..Self::new() }
     }
 
     /// Where everything of it lies; the program's own part of it is [`House::data`].
@@ -52,8 +64,7 @@ impl House {
             // The same from start to start: tokens name it.
             ("PUBLIC_URL", "http://localhost:8000"),
             ("DATA_DIR", &self.data().display().to_string()),
-            ("ADMIN_EMAIL", "boss@example.org"),
-            ("ADMIN_PASSWORD_FILE", &self.directory.path().join("password").display().to_string()),
+            ("REGISTRATION__ENABLED", "true"),
             ("PASSWORD__ARGON2_MEMORY_KIB", "8"),
             ("PASSWORD__ARGON2_ITERATIONS", "1"),
             ("THROTTLE__ACCOUNT_FAILURES", "1000"),
@@ -63,6 +74,10 @@ impl House {
             ("LOG__LEVEL", "error"),
         ];
         command.env_clear().envs(options.map(|(name, value)| (format!("HALLPASS_{name}"), value.to_owned())));
+        if !self.attended {
+            command.env("HALLPASS_ADMIN_EMAIL", "boss@example.org");
+            command.env("HALLPASS_ADMIN_PASSWORD_FILE", self.directory.path().join("password"));
+        }
         #[cfg(debug_assertions)]
         if self.unsynced {
             command.env(hallpass::start::WITHOUT_SYNC, "1");
@@ -87,13 +102,7 @@ impl House {
     pub fn try_start(&self) -> Result<Server, String> {
         let port = free_port();
         let child = self.program(port).stderr(Stdio::piped()).spawn().unwrap();
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(20)))
-            .build()
-            .into();
-        let api = Api { agent, base: format!("http://127.0.0.1:{port}"), through: None };
-        let mut server = Server { child, api };
+        let mut server = Server { child, api: Api::new(port, &self.heard) };
         let began = Instant::now();
         while server.api.get("/readyz", None).is_none_or(|answer| answer.status != 200) {
             if let Some(status) = server.child.try_wait().unwrap() {
@@ -105,11 +114,17 @@ impl House {
         Ok(server)
     }
 
+    /// What a command of the operator prints, asked of the running program; `None` when it does not answer.
+    pub fn command(&self, words: &[&str]) -> Option<String> {
+        let done = self.program(free_port()).args(words).stdout(Stdio::piped()).output().unwrap();
+        done.status.success().then(|| String::from_utf8(done.stdout).unwrap().trim().to_owned())
+    }
+
     /// Starts it where it must refuse; its exit code and what it said.
     pub fn start_refused(&self) -> (Option<i32>, String) {
-        let child = self.program(free_port()).stderr(Stdio::piped()).spawn().unwrap();
-        let api = Api { agent: ureq::Agent::new_with_defaults(), base: String::new(), through: None };
-        let mut server = Server { child, api };
+        let port = free_port();
+        let child = self.program(port).stderr(Stdio::piped()).spawn().unwrap();
+        let mut server = Server { child, api: Api::new(port, &self.heard) };
         let code = server.wait().code();
         (code, server.said())
     }
@@ -170,15 +185,26 @@ impl Drop for Server {
 }
 
 /// An answer that arrived whole: what it says was promised.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     pub body: Value,
+    /// What came instead of JSON.
+    pub page: String,
+    pub cookies: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let title = self.page.split_once("<title>").and_then(|(_, rest)| rest.split('<').next());
+        write!(f, "{} {}", self.status, title.map_or_else(|| self.body.to_string(), str::to_owned))
+    }
 }
 
 impl Answer {
+    /// Done; a form that was taken leads to another page.
     pub fn is_ok(&self) -> bool {
-        (200..300).contains(&self.status)
+        (200..300).contains(&self.status) || self.status == 303
     }
 
     pub fn text(&self, field: &str) -> Option<String> {
@@ -194,45 +220,67 @@ pub type Through = dyn Fn(&str, &dyn Fn() -> Option<Answer>) -> Option<Answer> +
 pub struct Api {
     agent: ureq::Agent,
     base: String,
+    heard: Heard,
     pub through: Option<Arc<Through>>,
 }
 
 impl Api {
     /// Speaks to no program: `through` answers alone.
     pub fn without_a_program(through: Arc<Through>) -> Self {
-        let agent = ureq::Agent::new_with_defaults();
-        Self { agent, base: String::new(), through: Some(through) }
+        Self { through: Some(through), ..Self::new(0, &Heard::default()) }
     }
 
-    pub fn get(&self, path: &str, bearer: Option<&str>) -> Option<Answer> {
-        self.exchange("GET", path, || {
-            let mut request = self.agent.get(format!("{}{path}", self.base));
-            if let Some(bearer) = bearer {
-                request = request.header("authorization", format!("Bearer {bearer}"));
-            }
-            read(request.call())
-        })
+    fn new(port: u16, heard: &Heard) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build()
+            .into();
+        Self { agent, base: format!("http://127.0.0.1:{port}"), heard: Arc::clone(heard), through: None }
     }
 
     /// `None`: no whole answer came, so nothing is promised either way.
-    pub fn send(&self, method: &str, path: &str, bearer: Option<&str>, body: Value) -> Option<Answer> {
-        self.exchange(method, path, || {
-            let mut request = ureq::http::Request::builder()
-                .method(method)
-                .uri(format!("{}{path}", self.base))
-                .header("content-type", "application/json");
-            if let Some(bearer) = bearer {
-                request = request.header("authorization", format!("Bearer {bearer}"));
+    pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+        let send = || {
+            let mut request =
+                ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
             }
-            read(self.agent.run(request.body(body.to_string()).unwrap()))
-        })
-    }
-
-    fn exchange(&self, method: &str, path: &str, send: impl Fn() -> Option<Answer>) -> Option<Answer> {
-        match &self.through {
+            match method {
+                "GET" => read(self.agent.run(request.body(()).unwrap())),
+                _ => read(self.agent.run(request.body(body.to_owned()).unwrap())),
+            }
+        };
+        let answer = match &self.through {
             Some(through) => through(&format!("{method} {path}"), &send),
             None => send(),
+        }?;
+        if answer.is_ok() {
+            self.heard.lock().unwrap().insert((method.into(), path.into()));
         }
+        Some(answer)
+    }
+
+    pub fn get(&self, path: &str, bearer: Option<&str>) -> Option<Answer> {
+        self.send("GET", path, bearer, Value::Null)
+    }
+
+    pub fn send(&self, method: &str, path: &str, bearer: Option<&str>, body: Value) -> Option<Answer> {
+        let bearer = bearer.map(|bearer| format!("Bearer {bearer}"));
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        self.call(method, path, &headers, &body.to_string())
+    }
+
+    /// A form, with further headers.
+    pub fn form(&self, path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Option<Answer> {
+        let encode = |text: &str| rocket::http::RawStr::new(text).percent_encode().to_string();
+        let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        self.call("POST", path, &[&[kind], headers].concat(), &pairs.join("&"))
     }
 
     pub fn post(&self, path: &str, bearer: Option<&str>, body: Value) -> Option<Answer> {
@@ -254,9 +302,17 @@ impl Api {
 fn read(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Option<Answer> {
     let mut response = response.ok()?;
     let status = response.status().as_u16();
+    let cookies = response.headers().get_all("set-cookie").iter().filter_map(|cookie| {
+        let (name, rest) = cookie.to_str().ok()?.split_once('=')?;
+        Some((name.to_owned(), rest.split(';').next()?.to_owned()))
+    });
+    let cookies = cookies.collect();
     let text = response.body_mut().read_to_string().ok()?;
-    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::Null) };
-    Some(Answer { status, body })
+    let (body, page) = match serde_json::from_str(&text) {
+        Ok(body) => (body, String::new()),
+        Err(_) => (Value::Null, text),
+    };
+    Some(Answer { status, body, page, cookies })
 }
 
 /// Copies a directory with all that is in it.

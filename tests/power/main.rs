@@ -1,7 +1,14 @@
 //! Power cuts and faults of the disk: what was answered before must still be so after.
 
+#[path = "../crash/acts.rs"]
+mod acts;
+#[path = "../crash/browser.rs"]
+mod browser;
 mod cuts;
 mod disk;
+#[allow(dead_code)] // shared with the crash test
+#[path = "../crash/fact.rs"]
+mod fact;
 #[path = "../crash/ledger.rs"]
 mod ledger;
 mod recording;

@@ -1,7 +1,7 @@
 //! A stretch of the program's life under the shim: its journal, and when each answer came in it.
 
 use crate::disk::{Dice, Disk, Luck};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Reach};
 use crate::server::{ADMIN_PASSWORD, Answer, Api, House, Server, Through};
 use crate::shim::{Record, Shim};
 use serde_json::json;
@@ -39,7 +39,8 @@ impl Person {
     /// What it had been promised when the journal stood there: the same acts again, with the answers that had come.
     fn ledger_at(&self, cut: u64, boss: &str) -> Ledger {
         let mut ledger = self.ledger();
-        ledger.act_until_death(&Api::without_a_program(play(&self.tape, cut)), boss);
+        let api = &Api::without_a_program(play(&self.tape, cut));
+        ledger.act_until_death(&Reach { api, boss, house: None });
         ledger
     }
 }
@@ -134,7 +135,7 @@ impl Recording {
                 api.through = Some(record(&person.tape, &shim));
                 let (mut ledger, boss) = (person.ledger(), &boss);
                 scope.spawn(move || {
-                    ledger.act_until_death(&api, boss);
+                    ledger.act_until_death(&Reach { api: &api, boss, house: None });
                     assert_eq!(ledger.losses, [""; 0]);
                 });
             }
@@ -215,7 +216,7 @@ fn furnish(server: &Server, shim: &Arc<Shim>, people: usize, dice: &mut Dice) ->
     }
     let make = |_| {
         let login = format!("person{:08x}", dice.below(usize::MAX) as u32);
-        let body = json!({ "login": login, "password": PASSWORD });
+        let body = json!({ "login": login, "name": login, "password": PASSWORD });
         let answer = api.post("/api/v1/admin/users", Some(&boss), body).unwrap();
         let user = answer.text("id").unwrap_or_else(|| panic!("no user: {answer:?}"));
         let (seed, tape) = (dice.below(usize::MAX) as u64, Arc::default());
