@@ -28,8 +28,11 @@ enum Thing {
         text: String,
     },
     Key(String),
-    /// An access token of [`OWN_APP`].
-    Token(String),
+    /// An access token of [`OWN_APP`], and the key that signed it.
+    Token {
+        kid: String,
+        text: String,
+    },
 }
 
 pub struct Office {
@@ -254,17 +257,19 @@ impl Office {
 
     /// A key is blacklisted, and what it signed dies.
     fn retire(&mut self, reach: &Reach<'_>) -> Option<()> {
-        let token = reach.api.sign_in("clerk", PASSWORD, OWN_APP)?.text("access_token");
+        let text = reach.api.sign_in("clerk", PASSWORD, OWN_APP)?.text("access_token");
         let Some(key) = self.active_key(reach.api, reach.boss)?.pop() else { return Some(()) };
         let Thing::Key(kid) = self.facts[key].0.clone() else { return Some(()) };
         self.facts[key].1.intend("retiring");
         self.facts[key].1.intend("retired");
-        let mut fact = Fact::is(true);
-        fact.intend(false);
-        self.facts.push((Thing::Token(token.unwrap_or_default()), fact));
-        let token = self.facts.len() - 1;
+        self.facts.push((Thing::Token { kid: kid.clone(), text: text.unwrap_or_default() }, Fact::is(true)));
+        let signed = |thing: &Thing| matches!(thing, Thing::Token { kid: by, .. } if *by == kid);
+        let mut concerned: Vec<usize> =
+            (0..self.facts.len()).filter(|at| signed(&self.facts[*at].0)).collect();
+        concerned.iter().for_each(|at| self.facts[*at].1.intend(false));
+        concerned.push(key);
         let answer = reach.api.post("/api/v1/admin/blacklist", Some(reach.boss), json!({ "kid": kid }))?;
-        self.settle(&answer, "a key cannot be blacklisted", &[key, token])
+        self.settle(&answer, "a key cannot be blacklisted", &concerned)
     }
 
     /// The key that signs now, as the program says; `None` without an answer.
@@ -337,7 +342,9 @@ fn say(thing: &mut Thing, api: &Api, boss: &str) -> Value {
             let listed = keys(&api.get("/api/v1/admin/keys", Some(boss)).expect("an answer"));
             listed.into_iter().find(|(known, _)| known == kid).map_or(Value::Null, |(_, state)| state.into())
         }
-        Thing::Token(text) => api.get("/api/v1/auth/session", Some(text)).expect("an answer").is_ok().into(),
+        Thing::Token { text, .. } => {
+            api.get("/api/v1/auth/session", Some(text)).expect("an answer").is_ok().into()
+        }
     }
 }
 
