@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::console::transfer::{Transfer, send};
 use serde_json::Value;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,7 +17,11 @@ pub(super) fn run(config: Config, path: &Path, format: Format, dry_run: bool) ->
     let input: Box<dyn Read + Send> = if path.as_os_str() == "-" {
         Box::new(std::io::stdin())
     } else {
-        Box::new(File::open(path).map_err(|e| format!("{}: {e}", path.display()))?)
+        let file = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+            true => Err(ErrorKind::IsADirectory.into()),
+            false => Ok(file),
+        });
+        Box::new(file.map_err(|e| format!("{}: {e}", path.display()))?)
     };
     let begin = Transfer::Import { format, dry_run };
     let report = converse(config, begin, move |stream| send(stream, &begin, input, print_refused))?;
