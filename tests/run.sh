@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # A check that cannot run fails: this script is the one that brings everything along.
 export CI=true
 CRASH_ROUNDS=${HALLPASS_CRASH_ROUNDS:-50}
+TRANSFER_USERS=${HALLPASS_TRANSFER_USERS:-20000}
 PYTHON=$PWD/target/python/bin/python
 NODE_MAJOR=20
 # Every appliance that a test starts would read them, and refuse what it does not know.
@@ -89,7 +90,7 @@ install_libraries() {
 }
 
 rust_tests() {
-    export HALLPASS_CRASH_ROUNDS=$CRASH_ROUNDS
+    export HALLPASS_CRASH_ROUNDS=$CRASH_ROUNDS HALLPASS_TRANSFER_USERS=$TRANSFER_USERS
     # Both also build target/debug/hallpass, which the stages after this one run.
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --locked --no-fail-fast

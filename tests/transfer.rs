@@ -177,12 +177,17 @@ fn any_number_of_users_goes_in_and_out_of_a_running_appliance() {
     let _serving = place.serve();
     std::fs::write(place.path("people"), file(users)).unwrap();
     let dry = place.run(&["import", "people", "--dry-run"]);
-    dry.is(0, &[&format!("Would import {users} users and 0 apps; 0 were there already; 0 lines were refused.")]);
+    dry.is(
+        0,
+        &[&format!("Would import {users} users and 0 apps; 0 were there already; 0 lines were refused.")],
+    );
     assert_eq!(place.run(&["user", "list"]).out, "");
     let began = Instant::now();
     place.run(&["import", "people"]).is(0, &[&format!("Imported {users} users")]);
     eprintln!("{users} users were imported in {:?}", began.elapsed());
-    place.run(&["import", "people"]).is(0, &[&format!("0 users and 0 apps; {users} were there already; 0 lines")]);
+    place
+        .run(&["import", "people"])
+        .is(0, &[&format!("0 users and 0 apps; {users} were there already; 0 lines")]);
 
     let exported = place.run(&["export", "--to", "out.ndjson"]);
     exported.is(0, &[&format!("{users} users and 2 apps were exported"), "keep it as safe"]);

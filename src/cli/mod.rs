@@ -254,7 +254,7 @@ fn print(answer: Value) {
             println!("{}", fields.map(|field| text(&key[field])).join("\t"));
         }
     } else if let Some(apps) = answer.get("apps").and_then(Value::as_array) {
-        apps.iter().for_each(|app| app::print(app));
+        apps.iter().for_each(app::print);
     } else if let Some(apps) = answer.get("suspended_apps").and_then(Value::as_array) {
         invalidate::print(apps);
     } else if let Some(found) =

@@ -2,7 +2,7 @@
 
 use super::in_words;
 use crate::auth::check::Admin;
-use crate::auth::import::{Format, RefusedLine, next_line};
+use crate::auth::import::{Format, RefusedLine, Report, next_line};
 use crate::auth::{Auth, Refusal};
 use crate::web::view::{import_report, refused_line};
 use serde::{Deserialize, Serialize};
@@ -41,13 +41,13 @@ impl Transfer {
         match over {
             Ok(Some(report)) => write(writer, &json!({ "ok": report })).await,
             Ok(None) => Ok(()),
-            Err(refusal) => write(writer, &json!({ "error": in_words(refusal) })).await,
+            Err(words) => write(writer, &json!({ "error": words })).await,
         }
     }
 }
 
 /// What is said at the end, or why there is none; outside of it, a connection that broke off.
-type Over = io::Result<Result<Option<Value>, Refusal>>;
+type Over = io::Result<Result<Option<Value>, String>>;
 
 async fn export(auth: &Arc<Auth>, writer: &mut (impl AsyncWrite + Unpin)) -> Over {
     let mut export = auth.export(&Admin::console());
@@ -55,7 +55,7 @@ async fn export(auth: &Arc<Auth>, writer: &mut (impl AsyncWrite + Unpin)) -> Ove
         match export.next().await {
             Ok(Some(piece)) => writer.write_all(&piece).await?,
             Ok(None) => return Ok(Ok(None)),
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => return Ok(Err(in_words(refusal))),
         }
     }
 }
@@ -72,15 +72,26 @@ async fn import(
     while next_line(reader, &mut line).await? {
         match import.take(&line).await {
             Ok(refused) => list(writer, &refused).await?,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => return Ok(Err(broken(refusal, import.report()))),
         }
     }
+    let before = *import.report();
     match import.finish().await {
         Ok((refused, report)) => {
             list(writer, &refused).await?;
             Ok(Ok(Some(import_report(&report))))
         }
-        Err(refusal) => Ok(Err(refusal)),
+        Err(refusal) => Ok(Err(broken(refusal, &before))),
+    }
+}
+
+/// Whatever the reason says, it is about the lines that were not settled yet.
+fn broken(refusal: Refusal, report: &Report) -> String {
+    let (words, done) = (in_words(refusal), report.users.imported + report.apps.imported);
+    if done == 0 {
+        words
+    } else {
+        format!("{words} ({done} users and apps were imported before: run it again)")
     }
 }
 

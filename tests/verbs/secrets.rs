@@ -14,6 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 const WRONG: &str = "hunter2-is-not-the-one";
+/// bcrypt's of another system. It may lie in the store, and nowhere else.
+const HASH: &str = "$2b$04$w8Gx1WdG2p9dCd3wespLy.1x/ZScpRqTtbex8ctZmEAuE8belsX.a";
 const NEW: &str = "quite another passphrase";
 
 /// Keeps what is written to it.
@@ -135,6 +137,15 @@ async fn live_a_full_life(house: &House, secrets: &mut Secrets) {
             member.logout("local").await;
         }
     }
+    let line = json!({ "type": "user", "login": "grace", "password_hash": HASH });
+    let lines = format!(
+        "{{\"type\":\"header\",\"schema\":1}}\n{line}\n{}\n",
+        line.to_string().replace("$2b$", "$9$")
+    );
+    let import = boss.ask(Method::Post, "/api/v1/admin/import").raw("application/x-ndjson", lines);
+    let answer = import.await;
+    assert!(answer.status == 200 && !answer.body.contains("$04$"), "{answer}");
+    assert!(boss.get("/api/v1/admin/export").await.body.contains(HASH));
     let ada = house.anyone().sign_in("ada", "hallpass").await;
     secrets.add("session token", ada.secret());
     let answer = ada.change_password(PASSWORD, NEW).await;
@@ -167,7 +178,15 @@ async fn no_secret_lies_in_the_store_or_the_log() {
 
     let text = log.0.lock().clone();
     let shown = String::from_utf8_lossy(&text);
-    for event in ["signed_in", "sign_in_failed", "key_made", "/api/v1/auth/refresh", "token_blacklisted"] {
+    for event in [
+        "signed_in",
+        "sign_in_failed",
+        "key_made",
+        "/api/v1/auth/refresh",
+        "token_blacklisted",
+        "imported",
+        "exported",
+    ] {
         assert!(shown.contains(event), "the log was not captured: no {event}");
     }
     let key_file = house.directory().join("data/key");
@@ -175,6 +194,10 @@ async fn no_secret_lies_in_the_store_or_the_log() {
     secrets.add("master key", key.trim());
     assert!(secrets.0.len() > 60, "{}", secrets.0.len());
     secrets.are_not_in("the log", &text);
+    let mut hashes = Secrets::default();
+    hashes.add("hash", HASH);
+    hashes.add("hash without its head", &HASH[7..]);
+    hashes.are_not_in("the log", &text);
 
     let mut found = Vec::new();
     files(house.directory(), &mut found);
@@ -193,7 +216,9 @@ fn debug_output_of_what_holds_a_secret_shows_none() {
     use hallpass::config::{Config, SecretText};
     use hallpass::console::{Command, Secret};
     use hallpass::entropy::Entropy;
+    use hallpass::model::hash::{HashSetting, StoredHash};
     use hallpass::model::password::Password;
+    use hallpass::model::transfer::Line;
     use hallpass::model::{AppSecret, OneTimeCode, RefreshToken, SessionToken};
 
     let key = MasterKey::generate(&Entropy::seeded(7));
@@ -210,6 +235,8 @@ fn debug_output_of_what_holds_a_secret_shows_none() {
     let mut secrets = Secrets::default();
     secrets.add("master key", key.reveal().trim());
     secrets.add("password", PASSWORD);
+    secrets.add("hash", &HASH[7..]);
+    let line = json!({ "type": "user", "login": "ada", "password_hash": HASH }).to_string();
     for text in
         [SessionToken::new(bytes).reveal(), RefreshToken::new(bytes).reveal(), AppSecret::new(bytes).reveal()]
     {
@@ -222,6 +249,11 @@ fn debug_output_of_what_holds_a_secret_shows_none() {
         format!("{:?} {:?}", SessionToken::new(bytes), RefreshToken::new(bytes)),
         format!("{:?} {:?}", AppSecret::new(bytes), OneTimeCode::new(bytes)),
         format!("{:?} {:?}", Password::new(PASSWORD.into()), Phc::from(PASSWORD.to_owned())),
+        format!(
+            "{:?} {:?}",
+            Line::read(line.as_bytes()).expect("a line"),
+            StoredHash::parse(HASH, HashSetting::DEFAULT)
+        ),
         serde_json::to_string(&config).expect("it is shown by check-config"),
     ] {
         assert!(!shown.contains(&format!("{:?}", &bytes[..8])[1..]), "raw bytes in {shown}");

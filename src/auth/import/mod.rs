@@ -143,6 +143,11 @@ impl Import<'_> {
         if self.pending.len() < PENDING_LINES_MAX { Ok(Vec::new()) } else { self.settle().await }
     }
 
+    /// What came of the lines that are settled.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
     /// Settles what is left.
     ///
     /// # Errors

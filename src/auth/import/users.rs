@@ -74,7 +74,7 @@ impl Import<'_> {
             reasons.push(Misfit::new("password_hash", fault.code(), fault.message()));
         }
         if hash.is_none() && user.is_enabled_admin() {
-            let message = "An enabled administrator needs a password: set-up will be closed.";
+            let message = "An enabled administrator needs a password, or nobody might be able to sign in.";
             reasons.push(Misfit::new("password_hash", "admin_without_password", message));
         }
         if !reasons.is_empty() {
