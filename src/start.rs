@@ -14,7 +14,7 @@ use crate::entropy::Entropy;
 use crate::model::app::Lifetimes;
 use crate::model::password::Password;
 use crate::model::throttle::Limit;
-use crate::model::time::MINUTE_MS;
+use crate::model::time::{MINUTE_MS, SECOND_MS};
 use crate::store::engine::{self, OpenError, Options, Piece};
 use crate::store::{Store, swap};
 use std::path::Path;
@@ -272,6 +272,7 @@ fn settings(config: &Config) -> Settings {
         registration: config.registration.enabled,
         step_up_minutes: session.step_up_minutes,
         password_length_min: config.password.min_length as usize,
+        clock_backwards_max_ms: i64::from(config.clock.backwards_seconds_max) * SECOND_MS,
         ended_sessions_days: config.keep.ended_sessions_days,
         session: lives(tokens.tracked_minutes, idle, absolute),
         jwt: lives(tokens.jwt_minutes, idle, absolute),

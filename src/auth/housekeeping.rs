@@ -25,6 +25,7 @@ impl Auth {
     /// # Errors
     /// When the store fails; the next round goes on where this one stopped.
     pub async fn keep_house(&self) -> Verdict<()> {
+        self.keep_time().await?;
         self.write_seen().await?;
         for row in self.store.jobs().await? {
             self.run_job(row.value).await?;
@@ -100,6 +101,7 @@ impl Auth {
         };
         let (mut count, mut tries) = (0, 0);
         loop {
+            self.keep_time().await?;
             let (rows, next) = self.store.session_rows(&filter, job.cursor, SLICE).await?;
             let concerned: Vec<_> = rows.iter().filter(|row| self.concerns(&job, &row.value)).collect();
             let mut batch = self.slice_of(&job, &concerned).await?;
@@ -162,6 +164,8 @@ impl Auth {
     /// Ends what is over and forgets what was kept long enough. A check never relies on it.
     async fn sweep(&self) -> Verdict<()> {
         loop {
+            // Long rounds must not leave the latest time to be lost.
+            self.keep_time().await?;
             let now = self.clock.now();
             let due = self.store.due(now, SLICE).await?;
             let done = due.len() < SLICE;

@@ -37,7 +37,8 @@ impl Auth {
     /// answer.
     pub async fn invalidate_all(&self, by: &RecentAdmin) -> Verdict<()> {
         let _one = self.gate.one_at_a_time.lock().await;
-        let now = self.clock.now();
+        // The machine's own time, which counts again from here on.
+        let now = self.clock.machine_now();
         let work = Work::EndEverything { cut_up_to: None };
         let job =
             Job { id: JobId::new(now, self.entropy.bytes()), work, by: by.actor(), at: now, cursor: None };
@@ -75,6 +76,7 @@ impl Auth {
 
     /// Every step may be done twice, so a crash between two of them costs nothing but time.
     async fn end_everything(&self, job: Job) -> Verdict<()> {
+        self.accept_machine_clock().await?;
         self.replace_all_keys(job.by, EndedReason::Invalidated.as_str()).await?;
         self.suspend_app_secrets().await?;
         self.remove_codes().await?;

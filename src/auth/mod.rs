@@ -4,6 +4,7 @@ pub mod apps;
 mod attempts;
 pub mod blacklist;
 pub mod check;
+mod clock;
 pub mod data;
 pub mod export;
 pub mod hasher;
@@ -30,7 +31,7 @@ pub mod throttle;
 pub mod users;
 pub mod vault;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ForwardClock};
 use crate::entropy::Entropy;
 use crate::model::app::App;
 use crate::model::user::User;
@@ -43,6 +44,7 @@ pub use settings::Settings;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 /// How often a verb tries again when what it read has changed: more than callers that can meet at one record.
 pub(crate) const TRIES_MAX: usize = 300;
@@ -57,7 +59,9 @@ pub struct Client {
 /// All that the verbs hold.
 pub struct Auth {
     pub(crate) store: Store,
-    clock: Clock,
+    clock: ForwardClock,
+    /// The latest time that is on disk.
+    time_kept_ms: AtomicI64,
     entropy: Entropy,
     vault: vault::Vault,
     hasher: hasher::Hasher,
@@ -95,7 +99,8 @@ impl Auth {
         let verified_at = parking_lot::Mutex::new(clock.now());
         let auth = Self {
             store,
-            clock,
+            clock: ForwardClock::new(clock, settings.clock_backwards_max_ms),
+            time_kept_ms: AtomicI64::new(0),
             entropy,
             vault,
             hasher,
@@ -109,6 +114,7 @@ impl Auth {
             verified_at,
             gate: invalidate::Gate::default(),
         };
+        auth.resume_time().await?;
         auth.put_built_in_apps().await?;
         // Before the first answer: what was decided to be dead must not have one more life.
         auth.finish_invalidation().await?;

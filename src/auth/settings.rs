@@ -13,6 +13,8 @@ pub struct Settings {
     pub step_up_minutes: u32,
     pub password_length_min: usize,
     pub ended_sessions_days: u32,
+    /// How far the machine's clock may go back and still be followed.
+    pub clock_backwards_max_ms: i64,
     /// Lifetimes that new apps begin with, by strategy.
     pub session: Lifetimes,
     pub jwt: Lifetimes,

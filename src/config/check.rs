@@ -34,6 +34,7 @@ const RANGES: &[(&str, u64, u64)] = &[
     ("store.cache_mb", 8, 1_048_576),
     ("store.session_cache", 1000, 100_000_000),
     ("keep.ended_sessions_days", 1, 3650),
+    ("clock.backwards_seconds_max", 60, 3600),
     ("limits.json_kib", 8, 1024),
     ("limits.form_kib", 4, 1024),
     ("limits.import_mb", 1, 4096),

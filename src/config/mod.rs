@@ -57,6 +57,7 @@ pub struct Config {
     pub store: Store,
     pub keep: Keep,
     pub limits: Limits,
+    pub clock: Clock,
 }
 
 /// Makes a table of options from its fields and their defaults.
@@ -169,6 +170,10 @@ options!(
         body_seconds: u32 = 10,
     }
 );
+options!(
+    /// What to make of a clock that is set back.
+    Clock { backwards_seconds_max: u32 = 120, }
+);
 
 impl Default for Config {
     fn default() -> Self {
@@ -196,6 +201,7 @@ impl Default for Config {
             store: Store::default(),
             keep: Keep::default(),
             limits: Limits::default(),
+            clock: Clock::default(),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod secret;
 pub mod session;
 pub mod throttle;
 pub mod time;
+pub mod timeline;
 pub mod transfer;
 pub mod user;
 

@@ -123,6 +123,7 @@ stored!(Attempts, AttemptsId, |id| ATTEMPTS, id.user.as_bytes(), &id.device_byte
 stored!(Claimed, (), |_id| META, b"claimed");
 stored!(Admins, (), |_id| META, b"admins");
 stored!(KeyCheck, (), |_id| META, b"key-check");
+stored!(LatestTime, (), |_id| META, b"latest-time");
 
 /// Who a login name or a verified e-mail belongs to: one table makes both unique together.
 #[derive(Serialize, Deserialize)]
@@ -179,6 +180,12 @@ pub struct Admins {
 pub struct KeyCheck {
     #[serde(with = "serde_bytes")]
     pub value: [u8; 32],
+}
+
+/// The latest time that was seen, so that a clock that was set back takes nobody back behind it after a restart.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct LatestTime {
+    pub at: Time,
 }
 
 /// `word · 0 · user`: the search by prefix of login, e-mail and words of the name.

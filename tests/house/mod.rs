@@ -124,6 +124,12 @@ impl House {
         self.0.sources.clock.advance_ms(ms);
     }
 
+    /// Sets the machine's clock, while no time passes.
+    pub fn set_clock_by(&self, minutes: i64) {
+        self.0.sources.clock.set_by_ms(minutes * 60_000);
+    }
+
+    /// What the machine's clock says.
     pub fn now(&self) -> Time {
         self.0.sources.clock.now()
     }

@@ -4,6 +4,7 @@
 
 mod acts;
 mod acts_of_admins;
+mod clock;
 mod compare;
 mod dice;
 mod races;
@@ -57,6 +58,11 @@ fn a_session_that_had_left_the_cache_was_missing_in_the_list() {
     Sim::new(2).run(139);
 }
 
+#[test]
+fn a_clock_that_is_set_back_and_right_again_makes_no_difference() {
+    Sim::with_unruly_clock(3).run(steps());
+}
+
 /// A new seed every time, printed; or the one that is asked for.
 #[test]
 fn the_verbs_agree_with_the_reference_from_a_seed_of_chance() {
@@ -65,5 +71,5 @@ fn the_verbs_agree_with_the_reference_from_a_seed_of_chance() {
         Err(_) => u64::from_be_bytes(hallpass::entropy::Entropy::system().bytes()) >> 16,
     };
     println!("seed {seed}");
-    run(seed);
+    Sim::with_unruly_clock(seed).run(steps());
 }

@@ -43,10 +43,12 @@ const AGENTS: [&str; 2] =
 pub struct Sim {
     pub world: World,
     pub dice: Dice,
+    /// Where the machine's clock is set now and then.
+    pub clock_dice: Option<Dice>,
     auth: Option<Arc<Auth>>,
     runtime: tokio::runtime::Runtime,
     config: Config,
-    sources: Sources,
+    pub sources: Sources,
     seed: u64,
     pub step: usize,
     log: VecDeque<String>,
@@ -72,6 +74,7 @@ impl Sim {
         let mut sim = Self {
             world: World { now, ..World::default() },
             dice,
+            clock_dice: None,
             auth: None,
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
             config,
@@ -89,6 +92,7 @@ impl Sim {
     pub fn run(&mut self, steps: usize) {
         while self.step < steps {
             self.step += 1;
+            self.set_the_clock();
             self.act();
             self.compare();
             self.forget_some();
@@ -124,11 +128,13 @@ impl Sim {
             started => Some(started.unwrap()),
         });
         self.auth = Some(opened.expect("the files are free"));
+        self.catch_up();
         self.learn_keys();
     }
 
     /// Ends the process as a signal would, or as a crash would, and starts it again on the same data.
     pub fn restart(&mut self, cleanly: bool) {
+        self.keep_house_under_a_wrong_clock();
         if cleanly {
             let auth = self.auth();
             self.wait(auth.write_seen()).unwrap();

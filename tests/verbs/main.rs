@@ -5,6 +5,7 @@ mod house;
 
 mod apps;
 mod blacklist;
+mod clock;
 mod codes;
 mod csrf;
 mod data;

@@ -29,10 +29,13 @@ fn healthz() -> Reply {
     Reply::json(&json!({ "status": "ok" }))
 }
 
-/// The store answers as well.
+/// The store answers as well. A clock that is not followed is for people to look at: everything is served all the same.
 #[get("/readyz")]
 fn readyz(auth: &Verbs) -> Answer {
     match auth.failure() {
+        None if auth.clock_behind_ms().is_some() => {
+            Ok(Reply::json(&json!({ "status": "ready", "clock": "behind" })))
+        }
         None => Ok(Reply::json(&json!({ "status": "ready" }))),
         Some(why) => {
             Err(Problem::new(Status::ServiceUnavailable, "store_failed", "The store does not answer")
