@@ -3,6 +3,7 @@
 //! Verbs read rows (each with its version), decide, and commit a [`Batch`](crate::store::Batch) that says what it
 //! relied on. The engine applies it whole or answers a conflict, and the verb tries again.
 
+pub mod backup;
 pub mod cache;
 pub mod codec;
 pub mod doubt;
