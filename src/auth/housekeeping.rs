@@ -27,6 +27,9 @@ impl Auth {
     pub async fn keep_house(&self) -> Verdict<()> {
         self.keep_time().await?;
         self.write_seen().await?;
+        if self.refuse_while_invalidating().is_err() {
+            self.finish_invalidation().await?;
+        }
         for row in self.store.jobs().await? {
             self.run_job(row.value).await?;
         }

@@ -57,6 +57,10 @@ impl Auth {
     /// Finishes what was begun before the last stop, or what an error broke off.
     pub(crate) async fn finish_invalidation(&self) -> Verdict<()> {
         let _one = self.gate.one_at_a_time.lock().await;
+        if self.gate.shut.load(Ordering::SeqCst) {
+            // The verb may have been given up while its decision was on its way: once this is answered, so is that.
+            self.store.commit(Batch::new()).await?;
+        }
         // Read under the lock: the verb itself may have been at it, and be done.
         for row in self.store.jobs().await? {
             if matches!(row.value.work, Work::EndEverything { .. }) {
@@ -64,6 +68,7 @@ impl Auth {
                 self.end_everything(row.value).await?;
             }
         }
+        self.gate.shut.store(false, Ordering::SeqCst);
         Ok(())
     }
 

@@ -51,6 +51,9 @@ pub enum StoreError {
     /// A batch of too many operations; nothing was done.
     #[error("a batch of {0} operations is too large")]
     TooLarge(usize),
+    /// A value that sled would lay aside in a file of its own, which nobody syncs; nothing was done.
+    #[error("a value of {0} bytes is too long")]
+    TooLong(usize),
     /// The disk has less room than is kept free; nothing was done.
     #[error("the disk is almost full")]
     Full,

@@ -49,8 +49,8 @@ pub enum OpenError {
     Damaged(String),
     #[error(
         "{0} does not fit the file db beside it: one of the two is torn, or was exchanged. Move this one away, keep \
-         it, and start again: the store is then read from db alone, and refused if anything is missing. Otherwise restore \
-         a backup"
+         it, and start again: the store is then read from db alone, and refused if anything is missing. Otherwise \
+         restore a backup"
     )]
     TornSnapshot(PathBuf),
     #[error(

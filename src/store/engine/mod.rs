@@ -57,6 +57,8 @@ pub type Key = Vec<u8>;
 
 /// How many operations a batch may have: a larger one would hold all readers up.
 pub const BATCH_OPERATIONS_MAX: usize = 500;
+/// How long a value may be: sled keeps much longer ones in files that are not synced with the rest.
+const VALUE_BYTES_MAX: usize = 64 << 10;
 /// How many operations the writer gathers into a group before it stops waiting for more.
 const GROUP_OPERATIONS_MAX: usize = 1000;
 
@@ -244,6 +246,13 @@ impl Engine {
     fn send_batch(&self, batch: Batch) -> Result<oneshot::Receiver<Result<Outcome, StoreError>>, StoreError> {
         if batch.ops.len() > BATCH_OPERATIONS_MAX {
             return Err(StoreError::TooLarge(batch.ops.len()));
+        }
+        let values = batch.ops.iter().filter_map(|op| match op {
+            Op::Put(_, value) | Op::Append(_, value) => Some(value.len()),
+            Op::Remove(_) => None,
+        });
+        if let Some(longest) = values.max().filter(|length| *length > VALUE_BYTES_MAX) {
+            return Err(StoreError::TooLong(longest));
         }
         let (answer, receiver) = oneshot::channel();
         self.shared.queued.fetch_add(1, Ordering::Relaxed);

@@ -155,6 +155,8 @@ fn too_large_a_batch_is_refused() {
     let engine = open(dir.path());
     let batch = Batch { expects: vec![], ops: (0..=500).map(|_| Op::Remove(key(1))).collect() };
     assert!(matches!(engine.commit_blocking(batch), Err(StoreError::TooLarge(501))));
+    assert!(matches!(engine.commit_blocking(put(1, &[0; 65_537])), Err(StoreError::TooLong(65_537))));
+    committed(&engine, put(1, &[0; 65_536]));
 }
 
 #[test]
