@@ -79,6 +79,7 @@ impl House {
     }
 
     /// An appliance that finds these files in its data directory, at this time.
+    #[allow(dead_code)] // each test crate uses its own part
     pub async fn over(files: &Path, now: Time, change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         copy(files, &directory.path().join("data"));
