@@ -3,8 +3,9 @@
 use crate::dice::Dice;
 use crate::order::check;
 use hallpass::store::engine::{
-    Batch, Change, Direction, Engine, Expect, Key, Op, Options, Outcome, Range, Record, StoreKeys,
+    Batch, Change, Direction, Engine, Expect, Key, Op, Options, Outcome, Piece, Range, Record, StoreKeys,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,9 @@ const LIVES: u64 = 2;
 const KEYS: usize = 6;
 pub const TABLE: u8 = 0x70;
 pub const LOG: u8 = 0x71;
+/// Before and behind them lies so much that a dump takes several slices, with groups in between.
+const AROUND: [u8; 2] = [0x6f, 0x72];
+const AROUND_RECORDS: u32 = 2500;
 
 /// A moment. Its order is that of real time.
 pub type Tick = u64;
@@ -35,6 +39,8 @@ pub enum What {
     Get(Key, Option<Record>),
     /// Of all of [`TABLE`].
     Scan(Vec<(Key, Record)>),
+    /// What a dump comes to, and the sequence that it claims to be of.
+    Dump(BTreeMap<Key, Record>, u64),
 }
 
 /// A group as the mirrors got it.
@@ -67,6 +73,7 @@ pub fn run(seed: u64) {
     let directory = tempfile::tempdir().unwrap();
     let mut history = History::default();
     let clock = Arc::new(Clock(AtomicU64::new(0)));
+    lay_out(&open(directory.path(), &clock, &Arc::default()));
     for life in 0..LIVES {
         live(directory.path(), seed + life * THREADS, &clock, &mut history);
     }
@@ -91,6 +98,46 @@ fn open(directory: &Path, clock: &Arc<Clock>, published: &Arc<Mutex<Vec<Publishe
         sink.lock().unwrap().push(Published { at: clock.tick(), changes: changes.to_vec(), sidecar });
     };
     Engine::open(options, Box::new(publish)).unwrap()
+}
+
+fn lay_out(engine: &Engine) {
+    for table in AROUND {
+        let keys: Vec<u32> = (0..AROUND_RECORDS).collect();
+        for keys in keys.chunks(500) {
+            let put = |n: &u32| Op::Put([&[table][..], &n.to_be_bytes()].concat(), vec![7]);
+            let batch = Batch { expects: Vec::new(), ops: keys.iter().map(put).collect() };
+            engine.commit_blocking(batch).unwrap();
+        }
+    }
+}
+
+/// As it lies in the tree: format, version, payload.
+fn record(bytes: &[u8]) -> Record {
+    let version = u64::from_be_bytes(bytes[1..9].try_into().unwrap());
+    Record { version, payload: bytes[9..].to_vec() }
+}
+
+/// Carries a dump's pieces out.
+fn dump(engine: &Engine) -> What {
+    let (mut state, mut sequence) = (BTreeMap::new(), None);
+    let ours = |key: &Key| [TABLE, LOG].contains(&key[0]);
+    for piece in engine.dump().unwrap() {
+        let changes = match piece.unwrap() {
+            Piece::Records(records) => records.into_iter().map(|(key, value)| (key, Some(value))).collect(),
+            Piece::Changes(changes) => changes,
+            Piece::End(head) => {
+                sequence = Some(head.sequence);
+                Vec::new()
+            }
+        };
+        for (key, value) in changes.into_iter().filter(|(key, _)| ours(key)) {
+            match value {
+                Some(value) => _ = state.insert(key, record(&value)),
+                None => _ = state.remove(&key),
+            }
+        }
+    }
+    What::Dump(state, sequence.expect("a dump has an end"))
 }
 
 fn live(directory: &Path, seed: u64, clock: &Arc<Clock>, history: &mut History) {
@@ -124,7 +171,7 @@ struct Caller {
 
 impl Caller {
     fn step(&mut self, engine: &Engine, clock: &Clock) -> Event {
-        let what = self.dice.below(10);
+        let what = if self.dice.chance(1) { 10 } else { self.dice.below(10) };
         let (key, batch) = (self.key(), self.batch(what == 0));
         let asked = clock.tick();
         let what = match what {
@@ -132,7 +179,8 @@ impl Caller {
                 let outcome = engine.commit_blocking(batch.clone()).unwrap();
                 What::Commit(batch, outcome)
             }
-            6..9 => What::Get(key.clone(), engine.get_blocking(&key).unwrap()),
+            6..=8 => What::Get(key.clone(), engine.get_blocking(&key).unwrap()),
+            10 => dump(engine),
             _ => {
                 let range = Range::prefix(vec![TABLE]);
                 What::Scan(engine.scan_blocking(&range, Direction::Ascending, usize::MAX).unwrap())
@@ -146,7 +194,7 @@ impl Caller {
             What::Scan(found) => {
                 self.known.extend(found.iter().map(|(key, record)| (key.clone(), Some(record.version))))
             }
-            What::Commit(..) => {}
+            What::Commit(..) | What::Dump(..) => {}
         }
         let forgotten = self.known.len().saturating_sub(KEYS);
         self.known.drain(..forgotten);

@@ -11,19 +11,31 @@ use hallpass::model::key::KeyState;
 use hallpass::model::user::{Role, Standing};
 use std::collections::HashSet;
 
-/// The models that explain the answers and what is seen afterwards; none means that no order does.
-pub async fn explain(before: &[Model], events: &[Event], auth: &Auth) -> Vec<Model> {
+/// The models that explain the answers and what is seen afterwards.
+///
+/// # Errors
+/// No order does; what is seen against each that explains the answers at least.
+pub async fn explain(before: &[Model], events: &[Event], auth: &Auth) -> Result<Vec<Model>, Vec<String>> {
     let (mut found, mut tried) = (Vec::new(), HashSet::new());
     for model in before {
         search(model.clone(), events, (1 << events.len()) - 1, &mut tried, &mut found);
     }
-    let mut explained = Vec::new();
+    let (mut explained, mut faults) = (Vec::new(), Vec::new());
     for mut model in found {
-        if agrees(&mut model, auth).await {
-            explained.push(model);
+        match agrees(&mut model, auth).await {
+            Ok(()) => explained.push(model),
+            Err(fault) => faults.push(fault),
         }
     }
-    explained
+    if !explained.is_empty() {
+        return Ok(explained);
+    }
+    // Where no order explains even the answers: which of them would be others without the rest.
+    for (event, model) in events.iter().flat_map(|event| before.iter().map(move |model| (event, model))) {
+        let said = model.clone().decide(&event.verb, event.answer.as_ref().ok());
+        faults.push(format!("{event:?}, by itself {said:?}"));
+    }
+    Err(faults)
 }
 
 /// Takes the events of `left` in every order that their times permit.
@@ -89,21 +101,21 @@ fn fingerprint(model: &Model) -> String {
 }
 
 /// Whether the appliance says of everything what the model says.
-async fn agrees(model: &mut Model, auth: &Auth) -> bool {
+async fn agrees(model: &mut Model, auth: &Auth) -> Result<(), String> {
     let console = Admin::console();
     let keys = auth.list_keys(&console);
     if let Some(state) = model.world.keys.remove(SOME_KEY) {
         // Told by what is there: the one that nobody knew of.
         let unknown = keys.iter().find(|key| !model.world.keys.contains_key(&key.value.kid));
-        let Some(unknown) = unknown else { return false };
+        let unknown = unknown.ok_or("no key took the place of another")?;
         model.world.keys.insert(unknown.value.kid.clone(), state);
     }
     let active = |kid: &String| model.world.keys.get(kid).is_some_and(Option::is_none);
-    if keys.iter().any(|key| (key.value.state == KeyState::Active) != active(&key.value.kid)) {
-        return false;
+    for key in keys.iter().filter(|key| (key.value.state == KeyState::Active) != active(&key.value.kid)) {
+        return Err(format!("key {} is {:?}", key.value.kid, key.value.state));
     }
     for user in &model.world.users {
-        let Some(said) = auth.user(&user.id) else { return false };
+        let said = auth.user(&user.id).ok_or("a user is gone")?;
         let state = match said.value.standing {
             Standing::Enabled => State::On,
             Standing::Disabled => State::Off,
@@ -111,15 +123,15 @@ async fn agrees(model: &mut Model, auth: &Auth) -> bool {
         };
         let admin = said.value.role == Role::Admin;
         if (&said.value.login, admin, state) != (&user.login, user.admin, user.state) {
-            return false;
+            return Err(format!("{} is {:?}, administrator: {admin}", said.value.login, state));
         }
         let named = auth.find_user(&console, &user.login).await.is_ok_and(|found| found.value.id == user.id);
         if named != (user.state != State::Deleted) {
-            return false;
+            return Err(format!("{} is found: {named}", user.login));
         }
     }
     for app in &model.world.apps {
-        let Some(said) = auth.app(&app.id) else { return false };
+        let said = auth.app(&app.id).ok_or("an app is gone")?;
         let state = match said.value.standing {
             AppStanding::Enabled => State::On,
             AppStanding::Disabled => State::Off,
@@ -127,7 +139,7 @@ async fn agrees(model: &mut Model, auth: &Auth) -> bool {
         };
         let secrets: Vec<_> = said.value.secrets.iter().map(|secret| secret.id).collect();
         if state != app.state || model.secrets.get(&app.id).is_some_and(|known| *known != secrets) {
-            return false;
+            return Err(format!("{} is {state:?} with the secrets {secrets:?}", app.id));
         }
         for refresh in 0..model.world.refreshes.len() {
             let token = &model.world.refreshes[refresh];
@@ -137,7 +149,7 @@ async fn agrees(model: &mut Model, auth: &Auth) -> bool {
                 let good =
                     token.use_ == Use::Fresh && model.world.current(refresh) == crate::world::Answer::Yes;
                 if fresh != good {
-                    return false;
+                    return Err(format!("the refresh token {} is active: {fresh}", token.text));
                 }
             }
         }
@@ -145,14 +157,15 @@ async fn agrees(model: &mut Model, auth: &Auth) -> bool {
     for session in &model.world.sessions {
         let data = auth.read_data(DataKeeper::Admin(&console), &session.id).await.expect("a known session");
         if data.revision != session.revision {
-            return false;
+            return Err(format!("the data of {} has revision {}", session.id, data.revision));
         }
     }
     let cookies = model.world.cookies.iter().map(|cookie| &cookie.text);
     for text in cookies.chain(model.world.accesses.iter().map(|access| &access.text)) {
-        if auth.check(text, None).await.is_ok() != model.opens(text) {
-            return false;
+        let opens = auth.check(text, None).await.is_ok();
+        if opens != model.opens(text) {
+            return Err(format!("{text} opens: {opens}"));
         }
     }
-    true
+    Ok(())
 }

@@ -155,9 +155,8 @@ impl Home {
         for verb in then {
             events.push(ask(&self.auth, &self.ticks, verb).await);
         }
-        let models = explain(before, &events, &self.auth).await;
-        assert!(!models.is_empty(), "no order explains {events:#?}");
-        models
+        let explained = explain(before, &events, &self.auth).await;
+        explained.unwrap_or_else(|seen| panic!("no order explains {events:#?} and that {seen:#?}"))
     }
 }
 

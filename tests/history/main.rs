@@ -1,5 +1,7 @@
 //! Histories of concurrent callers, each explained by one order of what they did.
 
+mod bursts;
+mod claims;
 #[path = "../simulation/dice.rs"]
 mod dice;
 mod duels;
@@ -49,4 +51,22 @@ fn of_every_two_verbs_that_meet_at_a_guard_one_comes_first() {
     let seed = seeds().next().expect("a seed");
     let fought = on_threads(duels::fight(seed, times));
     println!("{fought} duels");
+}
+
+#[test]
+fn what_verbs_answer_in_bursts_is_what_some_order_of_them_would_get() {
+    on_threads(async {
+        for seed in seeds() {
+            bursts::run(seed).await;
+        }
+    });
+}
+
+#[test]
+fn of_those_who_claim_a_new_appliance_in_every_way_one_is_the_first() {
+    on_threads(async {
+        for _ in 0..number("HALLPASS_HISTORY_ROUNDS", ROUNDS) {
+            claims::race().await;
+        }
+    });
 }

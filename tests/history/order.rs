@@ -60,7 +60,7 @@ impl<'h> Order<'h> {
             let seen: Vec<&Record> = match &event.what {
                 What::Get(_, found) => found.iter().collect(),
                 What::Scan(found) => found.iter().map(|(_, record)| record).collect(),
-                What::Commit(..) => Vec::new(),
+                What::Commit(..) | What::Dump(..) => Vec::new(),
             };
             // What one has read the next may not find undone.
             if let Some(version) = seen.iter().map(|record| record.version).max() {
@@ -96,6 +96,12 @@ impl<'h> Order<'h> {
         &self.states[from..=to.map_or(0, |at| at + 1)]
     }
 
+    /// The state after this sequence, if it is one of these.
+    fn at(&self, sequence: u64, among: &[State]) -> Option<&State> {
+        let state = self.states.get((sequence + 1).saturating_sub(self.first) as usize)?;
+        among.as_ptr_range().contains(&std::ptr::from_ref(state)).then_some(state)
+    }
+
     fn explains(&self, event: &Event) -> Result<(), String> {
         let states = self.between(event);
         let fits = |fits: &dyn Fn(&State) -> bool| states.iter().any(fits);
@@ -104,11 +110,10 @@ impl<'h> Order<'h> {
                 fits(&|state| batch.expects.iter().any(|expect| !holds(expect, state)))
             }
             What::Commit(batch, Outcome::Committed(sequence)) if batch.ops.is_empty() => {
-                let state = self.states.get((sequence + 1).saturating_sub(self.first) as usize);
-                let state = state.ok_or("confirmed for a sequence that is not yet")?;
-                let in_time = states.as_ptr_range().contains(&std::ptr::from_ref(state));
-                in_time && batch.expects.iter().all(|expect| holds(expect, state))
+                let state = self.at(*sequence, states);
+                state.is_some_and(|state| batch.expects.iter().all(|expect| holds(expect, state)))
             }
+            What::Dump(whole, sequence) => self.at(*sequence, states) == Some(whole),
             What::Commit(..) => true,
             What::Get(key, found) => fits(&|state| state.get(key) == found.as_ref()),
             // No snapshot: every record by itself is of a state in between, and so is every gap.

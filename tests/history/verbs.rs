@@ -133,6 +133,8 @@ impl Verb {
             Self::SignOut { proof, .. } | Self::StepUp { proof, .. } | Self::ChangePassword { proof, .. } => {
                 format!("{:?}", proof.caller.session_id())
             }
+            Self::Check { text } | Self::Refresh { text } => text.clone(),
+            Self::EndSession { session } | Self::StrikeSession { session } => session.to_string(),
             _ => String::new(),
         }
     }
