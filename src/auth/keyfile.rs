@@ -82,8 +82,10 @@ pub fn load(path: &Path) -> Result<MasterKey, KeyFileError> {
     if metadata.mode() & 0o077 != 0 {
         return Err(KeyFileError::OpenKey(path.to_owned()));
     }
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(io)?);
-    MasterKey::parse(&text).ok_or_else(|| KeyFileError::NoKey(path.to_owned()))
+    let bytes = zeroize::Zeroizing::new(std::fs::read(path).map_err(io)?);
+    // What is no text is no key either, and is told in the same words.
+    let key = std::str::from_utf8(&bytes).ok().and_then(MasterKey::parse);
+    key.ok_or_else(|| KeyFileError::NoKey(path.to_owned()))
 }
 
 /// Under another name until it is whole and on disk: a key that is half there would lock everybody out.
