@@ -11,6 +11,7 @@ const HOLDS_MAX: usize = 16;
 const HOLD_AGE_MAX: Duration = Duration::from_secs(300);
 
 /// What one sign-in left in a client's hands.
+#[derive(Clone)]
 pub struct Hold {
     pub app: &'static str,
     pub session: Option<String>,
@@ -44,6 +45,7 @@ pub struct Reach<'a> {
 }
 
 /// A person with several devices.
+#[derive(Clone)]
 pub struct Ledger {
     pub login: String,
     pub user: String,

@@ -35,6 +35,7 @@ enum Thing {
     },
 }
 
+#[derive(Clone)]
 pub struct Office {
     facts: Vec<(Thing, Fact)>,
     made: usize,

@@ -156,14 +156,20 @@ impl Server {
 
     /// Waits for its end.
     pub fn wait(&mut self) -> std::process::ExitStatus {
+        self.wait_for(PATIENCE).expect("it ends")
+    }
+
+    /// Waits for its end, but no longer than this.
+    pub fn wait_for(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {
         let began = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+        while began.elapsed() < patience {
+            let status = self.child.try_wait().unwrap();
+            if status.is_some() {
                 return status;
             }
-            assert!(began.elapsed() < PATIENCE, "it does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
+        None
     }
 
     /// What it wrote on stderr, once it has ended.
@@ -315,15 +321,15 @@ fn read(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Opti
     Some(Answer { status, body, page, cookies })
 }
 
-/// Copies a directory with all that is in it.
+/// Copies a directory with all files that are in it; a socket is nobody's after a crash.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        let (to, kind) = (to.join(entry.file_name()), entry.file_type().unwrap());
+        if kind.is_dir() {
             copy(&entry.path(), &to);
-        } else {
+        } else if kind.is_file() {
             std::fs::copy(entry.path(), to).map(drop).unwrap();
         }
     }
