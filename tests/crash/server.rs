@@ -17,6 +17,8 @@ pub const ADMIN_PASSWORD: &str = "a fence around the orchard";
 /// A data directory, and how to start the program on it.
 pub struct House {
     directory: tempfile::TempDir,
+    /// What its programs wrote on stdout: their logs.
+    log: tempfile::NamedTempFile,
     /// Takes the flush out: the negative control.
     pub unsynced: bool,
     /// For what the program is started under.
@@ -33,7 +35,9 @@ impl House {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("password"), ADMIN_PASSWORD).unwrap();
-        Self { directory, unsynced: false, variables: Vec::new(), attended: false, heard: Heard::default() }
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let heard = Heard::default();
+        Self { directory, log, unsynced: false, variables: Vec::new(), attended: false, heard }
     }
 
     /// Notes what goes well in this list.
@@ -44,6 +48,10 @@ impl House {
     /// Where everything of it lies; the program's own part of it is [`House::data`].
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
     }
 
     /// Leaves it on the disk, for someone to look at.
@@ -83,7 +91,8 @@ impl House {
             command.env(hallpass::start::WITHOUT_SYNC, "1");
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.current_dir(self.directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        let log = std::fs::OpenOptions::new().append(true).open(self.log.path()).unwrap();
+        command.current_dir(self.directory.path()).stdin(Stdio::null()).stdout(log);
         command
     }
 
@@ -152,6 +161,11 @@ impl Server {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.wait()
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Waits for its end.

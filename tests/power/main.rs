@@ -9,19 +9,32 @@ mod disk;
 #[allow(dead_code)] // shared with the crash test
 #[path = "../crash/fact.rs"]
 mod fact;
+mod faults;
 #[path = "../crash/ledger.rs"]
 mod ledger;
+mod past;
+mod rebuilds;
 mod recording;
+mod rotation;
 #[allow(dead_code)] // shared with the crash test
 #[path = "../crash/server.rs"]
 mod server;
+mod set_up;
 mod shim;
+mod slow;
+
+const IMAGES: usize = 8;
 
 fn number(variable: &str, otherwise: usize) -> usize {
     match std::env::var(variable) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
         Err(_) => otherwise,
     }
+}
+
+/// How many disks each test of power cuts looks at.
+fn images() -> usize {
+    number("HALLPASS_POWER_IMAGES", IMAGES)
 }
 
 fn dice() -> disk::Dice {

@@ -1,9 +1,10 @@
 //! A stretch of the program's life under the shim: its journal, and when each answer came in it.
 
-use crate::disk::{Dice, Disk, Luck};
+use crate::disk::{Dice, Disk};
 use crate::ledger::{Ledger, Reach};
+use crate::past::Past;
 use crate::server::{ADMIN_PASSWORD, Answer, Api, House, Server, Through};
-use crate::shim::{Record, Shim};
+use crate::shim::Shim;
 use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +22,7 @@ struct Exchange {
 type Tape = Mutex<Vec<Exchange>>;
 
 /// A person, and what must be remembered of it.
-struct Person {
+pub struct Person {
     login: String,
     user: String,
     seed: u64,
@@ -32,7 +33,7 @@ struct Person {
 const PASSWORD: &str = "a quiet river in autumn";
 
 impl Person {
-    fn ledger(&self) -> Ledger {
+    pub fn ledger(&self) -> Ledger {
         Ledger::new(&self.login, &self.user, PASSWORD, self.seed)
     }
 
@@ -103,13 +104,17 @@ impl Churn {
     }
 }
 
-/// What was noted, from a disk at rest to a disk at rest.
-pub struct Recording {
-    pub disk: Disk,
-    pub records: Vec<Record>,
+/// All that the program answered.
+pub struct Promises {
     people: Vec<Person>,
     churn: Churn,
-    /// The records up to here are of the start and the furnishing.
+}
+
+/// A stretch of life, from a disk at rest to a disk at rest.
+pub struct Recording {
+    pub past: Past,
+    pub promises: Promises,
+    /// The past up to here is of the start and the furnishing.
     pub furnished: usize,
 }
 
@@ -118,6 +123,8 @@ pub struct Recording {
 pub struct Load {
     pub people: usize,
     pub time: Duration,
+    /// How much longer each sync takes.
+    pub sync_ms: u32,
 }
 
 impl Recording {
@@ -125,6 +132,7 @@ impl Recording {
     pub fn of(house: &mut House, library: &Path, load: Load, dice: &mut Dice) -> Self {
         let disk = Disk::of(house.directory());
         let shim = Arc::new(Shim::over(house, library));
+        shim.delay_syncs(load.sync_ms);
         let mut server = house.start();
         let people = furnish(&server, &shim, load.people, dice);
         let (boss, churn, furnished) = (server.api.boss(), Churn::begin(&server.api), shim.now());
@@ -143,43 +151,21 @@ impl Recording {
             std::thread::sleep(load.time);
             assert!(server.terminate().success());
         });
-        house.variables.clear();
-        let records = shim.records();
-        let furnished = records.partition_point(|record| record.end <= furnished);
-        Self { disk, records, people, churn, furnished }
+        Shim::off(house);
+        let past = Past { disk, records: shim.records() };
+        let furnished = past.records.partition_point(|record| record.end <= furnished);
+        Self { past, promises: Promises { people, churn }, furnished }
     }
+}
 
+impl Promises {
     pub fn answers(&self) -> usize {
         self.people.iter().map(|person| person.tape.lock().unwrap().len()).sum()
     }
 
-    /// Moments to cut at, in order: half of them where a sync begins or ends.
-    pub fn moments(&self, wanted: usize, within: std::ops::Range<usize>, dice: &mut Dice) -> Vec<usize> {
-        let is_of_a_sync = |at: &usize| self.records[*at].is_of_a_sync();
-        let syncs: Vec<usize> = within.clone().filter(is_of_a_sync).collect();
-        let mut moments: Vec<usize> = (0..wanted)
-            .map(|n| match n % 2 {
-                0 => syncs[dice.below(syncs.len())],
-                _ => within.start + dice.below(within.len()),
-            })
-            .collect();
-        moments.sort_unstable();
-        moments
-    }
-
     /// Starts the program on what a cut left, and holds it to all that it had answered before.
     pub fn hold(&self, house: &House, cut: u64) -> Vec<String> {
-        let mut server = match house.try_start() {
-            Ok(server) => server,
-            Err(said) => return vec![format!("it does not start: {said}")],
-        };
-        let mut faults = self.faults(&server.api, cut);
-        server.kill();
-        let said = server.said();
-        if said.contains("panicked") {
-            faults.push(format!("a panic is seen: {said}"));
-        }
-        faults
+        started(house, |api| self.faults(api, cut))
     }
 
     fn faults(&self, api: &Api, cut: u64) -> Vec<String> {
@@ -197,17 +183,28 @@ impl Recording {
     }
 }
 
-/// A house as a cut left it.
-pub fn house_after(disk: &Disk, luck: Luck, dice: &mut Dice) -> House {
-    let house = House::new();
-    // The image brings its own.
-    std::fs::remove_file(house.directory().join("password")).unwrap();
-    disk.write_image(house.directory(), luck, dice);
-    house
+/// Starts the program, and ends it when it was looked at; what is wrong with it.
+pub fn started(house: &House, look: impl FnOnce(&Api) -> Vec<String>) -> Vec<String> {
+    let mut server = match house.try_start() {
+        Ok(server) => server,
+        Err(said) => return vec![format!("it does not start: {said}")],
+    };
+    let mut faults = look(&server.api);
+    server.kill();
+    faults.extend(raw_panic(&(house.logged() + &server.said())));
+    if house.command(&["verify"]).is_none() {
+        faults.push("it is not whole".into());
+    }
+    faults
+}
+
+/// The store's panics are told in its own words; none is shown as it comes.
+pub fn raw_panic(said: &str) -> Option<String> {
+    said.contains("panicked at").then(|| format!("a panic is seen: {said}"))
 }
 
 /// An app of every strategy, if they are not there yet, and some new people.
-fn furnish(server: &Server, shim: &Arc<Shim>, people: usize, dice: &mut Dice) -> Vec<Person> {
+pub fn furnish(server: &Server, shim: &Arc<Shim>, people: usize, dice: &mut Dice) -> Vec<Person> {
     let (api, boss) = (&server.api, server.api.boss());
     for (app, strategy) in [("web", "session"), ("tracker", "tracked"), ("stateless", "jwt")] {
         let body = json!({ "id": app, "name": app, "strategy": strategy, "appliance_access": app == "web" });

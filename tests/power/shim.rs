@@ -38,8 +38,6 @@ pub enum Fault {
     Short,
     /// The call never returns.
     Hang,
-    /// The process is gone.
-    Kill,
 }
 
 pub const EIO: Fault = Fault::Error(5);
@@ -62,6 +60,7 @@ pub struct Shim {
 impl Shim {
     /// From now on the house's program runs under the shim.
     pub fn over(house: &mut House, library: &Path) -> Self {
+        Self::off(house);
         let directory = tempfile::tempdir().unwrap();
         let (journal, control) = (directory.path().join("journal"), directory.path().join("control"));
         File::create(&journal).unwrap();
@@ -69,14 +68,19 @@ impl Shim {
         let watched = house.directory();
         assert_eq!(watched, watched.canonicalize().unwrap(), "the shim compares whole paths");
         let text = |path: &Path| path.display().to_string();
-        house.variables = vec![
+        house.variables.extend([
             ("LD_PRELOAD", text(library)),
             ("SHIM_DIR", text(watched)),
             ("SHIM_JOURNAL", text(&journal)),
             ("SHIM_CONTROL", text(&control)),
-        ];
+        ]);
         let control = OpenOptions::new().read(true).write(true).open(control).unwrap();
         Self { journal, control, _directory: directory }
+    }
+
+    /// From now on it runs without.
+    pub fn off(house: &mut House) {
+        house.variables.retain(|(name, _)| *name != "LD_PRELOAD" && !name.starts_with("SHIM_"));
     }
 
     /// The `nth` of these calls from now on meets the fault; all later ones as well if it is lasting.
@@ -85,7 +89,6 @@ impl Shim {
             Fault::Error(number) => number,
             Fault::Short => 1000,
             Fault::Hang => 1001,
-            Fault::Kill => 1002,
         };
         let only = match calls {
             Calls::All => 0,
@@ -112,10 +115,6 @@ impl Shim {
     /// Where the journal stands: whatever was noted before is before.
     pub fn now(&self) -> u64 {
         self.journal.metadata().unwrap().len()
-    }
-
-    pub fn journal(&self) -> PathBuf {
-        self.journal.clone()
     }
 
     /// All that was noted, in order.
