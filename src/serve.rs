@@ -1,5 +1,6 @@
 //! The appliance at work: the web, the control socket, housekeeping, and a clean end.
 
+use crate::auth::backup::Workshop;
 use crate::auth::{Auth, Refusal};
 use crate::clock::Stopwatch;
 use crate::config::Config;
@@ -19,13 +20,27 @@ const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// How often housekeeping runs when nobody wakes it.
 const HOUSEKEEPING_SECONDS: u64 = 60;
 
+/// Why it serves no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal.
+    Stop,
+    /// A restored store waits to take the present one's place.
+    Restart,
+}
+
 /// Serves until a signal ends it.
 ///
 /// # Errors
 /// In words for the operator: what does not start, and the remedy.
-pub async fn serve(config: Config) -> Result<(), String> {
+pub async fn serve(config: Config, workshop: Arc<dyn Workshop>) -> Result<Ending, String> {
     let sources = Sources::system();
     let auth = start(&config, sources.clone()).await.map_err(|e: StartError| e.to_string())?;
+    auth.use_workshop(workshop);
+    if let Err(refusal) = auth.tidy_backups().await {
+        // Signing in matters more; each backup will say it again.
+        tracing::error!(?refusal, "the directory of backups cannot be used");
+    }
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
@@ -42,6 +57,8 @@ pub async fn serve(config: Config) -> Result<(), String> {
     let socket = socket::listen(&config.data_dir, Arc::clone(&auth), site.public_url.origin().to_owned())
         .map_err(|e| format!("{}: {e}", socket::path(&config.data_dir).display()))?;
     let house = tokio::spawn(keep_house(Arc::clone(&auth)));
+    // Apart from the house: a large store's backup takes minutes, and nothing else should wait for it.
+    let backups = tokio::spawn(keep_backups(Arc::clone(&auth)));
     let (watched, write_seconds_max) = (Arc::clone(&auth), config.store.write_seconds_max);
     std::thread::Builder::new()
         .name("watchdog".into())
@@ -59,6 +76,7 @@ pub async fn serve(config: Config) -> Result<(), String> {
 
     socket.abort();
     house.abort();
+    backups.abort();
     let _ = std::fs::remove_file(socket::path(&config.data_dir));
     if let Err(refusal) = auth.write_seen().await {
         tracing::warn!(?refusal, "the latest last-seen times are lost");
@@ -66,7 +84,8 @@ pub async fn serve(config: Config) -> Result<(), String> {
     if let Some(log) = access_log {
         log.flush();
     }
-    ended.map_err(|e| format!("cannot serve on port {}: {}", config.port, e.kind()))
+    ended.map_err(|e| format!("cannot serve on port {}: {}", config.port, e.kind()))?;
+    Ok(if auth.wants_restart() { Ending::Restart } else { Ending::Stop })
 }
 
 /// Where to go, and the set-up link while nobody has set it up. On stdout, not in the log: the link is a secret.
@@ -93,6 +112,15 @@ async fn keep_house(auth: Arc<Auth>) {
         }
         if let Err(refusal) = auth.keep_house().await {
             tracing::warn!(?refusal, "housekeeping stopped early");
+        }
+    }
+}
+
+async fn keep_backups(auth: Arc<Auth>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(HOUSEKEEPING_SECONDS)).await;
+        if let Err(refusal) = auth.keep_backups().await {
+            tracing::error!(?refusal, "the nightly backup was not made");
         }
     }
 }

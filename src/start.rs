@@ -1,5 +1,11 @@
 //! From the configuration to the running verbs: data directory, master key, store, machines.
 
+mod restore;
+
+pub use restore::{Prepared, prepare_restore, restore, verify_backup};
+
+use crate::auth::backup::BackupSettings;
+use crate::auth::backup::secret::{BackupSecret, SecretError};
 use crate::auth::check::Admin;
 use crate::auth::hasher::{HashSetting, Hasher};
 use crate::auth::jwt::Verifier;
@@ -12,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
 use crate::model::app::Lifetimes;
+use crate::model::backup::TimeOfDay;
 use crate::model::password::Password;
 use crate::model::throttle::Limit;
 use crate::model::time::{MINUTE_MS, SECOND_MS};
@@ -46,6 +53,8 @@ pub enum StartError {
     OtherStore { wanted: String, found: String },
     #[error("{0}")]
     Verbs(String),
+    #[error("backups: {0}")]
+    BackupSecret(#[from] SecretError),
     #[error("admin_email and admin_password_file make no administrator: {0}")]
     Unattended(String),
 }
@@ -97,7 +106,7 @@ async fn assemble(
     let queue = config.password.hash_queue as usize;
     let hasher = Hasher::new(hashing, workers, queue, sources.entropy.clone())
         .map_err(|e| StartError::Verbs(format!("no threads for password hashing: {e}")))?;
-    let settings = settings(config);
+    let settings = settings(config)?;
     let parts = Parts {
         store,
         vault,
@@ -256,7 +265,22 @@ fn said(refusal: Refusal) -> StartError {
     })
 }
 
-fn settings(config: &Config) -> Settings {
+fn backup_settings(config: &Config) -> Result<BackupSettings, StartError> {
+    let backup = &config.backup;
+    let secret = match (&backup.passphrase_file, &backup.key_file) {
+        (Some(path), _) => Some(BackupSecret::from_passphrase_file(path)?),
+        (None, Some(path)) => Some(BackupSecret::from_key_file(path)?),
+        (None, None) => None,
+    };
+    Ok(BackupSettings {
+        directory: config.backup_directory(),
+        nightly_at: backup.nightly_at_utc.as_deref().and_then(TimeOfDay::parse),
+        keep: backup.keep as usize,
+        secret: secret.map(Arc::new),
+    })
+}
+
+fn settings(config: &Config) -> Result<Settings, StartError> {
     let days = |days: u32| days * 24 * 60;
     let (session, refresh) = (&config.session, &config.refresh);
     let lives = |access_minutes, idle_minutes, absolute_minutes| Lifetimes {
@@ -267,18 +291,19 @@ fn settings(config: &Config) -> Settings {
     };
     let tokens = &config.access_token;
     let (idle, absolute) = (session.idle_minutes, session.absolute_minutes);
-    Settings {
+    Ok(Settings {
         issuer: config.public_url().origin().to_owned(),
         registration: config.registration.enabled,
         step_up_minutes: session.step_up_minutes,
         password_length_min: config.password.min_length as usize,
         clock_backwards_max_ms: i64::from(config.clock.backwards_seconds_max) * SECOND_MS,
         ended_sessions_days: config.keep.ended_sessions_days,
+        backup: backup_settings(config)?,
         session: lives(tokens.tracked_minutes, idle, absolute),
         jwt: lives(tokens.jwt_minutes, idle, absolute),
         tracked: lives(tokens.tracked_minutes, idle, absolute),
         refresh: lives(tokens.refresh_minutes, days(refresh.idle_days), days(refresh.absolute_days)),
-    }
+    })
 }
 
 fn throttling(config: &Config) -> ThrottleSettings {

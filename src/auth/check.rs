@@ -101,6 +101,8 @@ enum Office {
     Member(Box<Member>),
     /// The operator at the machine, through the command line.
     Console,
+    /// The appliance itself, by its timetable.
+    System,
 }
 
 impl Admin {
@@ -109,17 +111,23 @@ impl Admin {
         RecentAdmin(Self(Office::Console))
     }
 
+    /// For what the appliance does by its own timetable.
+    pub(crate) fn system() -> RecentAdmin {
+        RecentAdmin(Self(Office::System))
+    }
+
     pub fn actor(&self) -> crate::model::user::Actor {
         match &self.0 {
             Office::Member(member) => crate::model::user::Actor::User(member.user().id),
             Office::Console => crate::model::user::Actor::Console,
+            Office::System => crate::model::user::Actor::System,
         }
     }
 
     pub fn session_id(&self) -> Option<SessionId> {
         match &self.0 {
             Office::Member(member) => member.0.session_id(),
-            Office::Console => None,
+            Office::Console | Office::System => None,
         }
     }
 }
@@ -288,7 +296,7 @@ impl Auth {
     pub fn recent_admin(&self, admin: Admin) -> Verdict<RecentAdmin> {
         match &admin.0 {
             Office::Member(member) => self.require_recent(&member.0)?,
-            Office::Console => {}
+            Office::Console | Office::System => {}
         }
         Ok(RecentAdmin(admin))
     }

@@ -3,6 +3,8 @@
 
 mod foreign;
 
+pub mod passphrase;
+
 use crate::entropy::Entropy;
 use crate::model::hash::{Argon2Kind, HashFault, Scheme, StoredHash};
 use crate::model::password::Password;

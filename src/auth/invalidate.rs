@@ -86,6 +86,8 @@ impl Auth {
         self.suspend_app_secrets().await?;
         self.remove_codes().await?;
         self.cut_all_users(&job).await?;
+        // What refers to the store's past no longer does.
+        self.store.engine().begin_generation(0).await?;
         let work = Work::MarkCut { reason: EndedReason::Invalidated };
         let marking = Job { id: JobId::new(job.at, self.entropy.bytes()), work, ..job.clone() };
         let mut batch = Batch::new();

@@ -2,6 +2,7 @@
 
 pub mod apps;
 mod attempts;
+pub mod backup;
 pub mod blacklist;
 pub mod check;
 mod clock;
@@ -24,6 +25,7 @@ pub mod place;
 pub mod reauthenticate;
 pub mod refresh;
 pub mod refusal;
+pub mod restore;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
@@ -75,6 +77,7 @@ pub struct Auth {
     /// When the store was last read whole, or begun to be: at the start it is.
     verified_at: parking_lot::Mutex<Time>,
     gate: invalidate::Gate,
+    backups: backup::Backups,
 }
 
 /// The machines that [`Auth`] is made of.
@@ -97,6 +100,7 @@ impl Auth {
     pub async fn start(parts: Parts) -> Verdict<Arc<Self>> {
         let Parts { store, clock, entropy, vault, hasher, throttle, verifier, settings } = parts;
         let verified_at = parking_lot::Mutex::new(clock.now());
+        let backups = backup::Backups::new(clock.now());
         let auth = Self {
             store,
             clock: ForwardClock::new(clock, settings.clock_backwards_max_ms),
@@ -113,6 +117,7 @@ impl Auth {
             secrets_used: parking_lot::Mutex::new(HashMap::new()),
             verified_at,
             gate: invalidate::Gate::default(),
+            backups,
         };
         auth.resume_time().await?;
         auth.put_built_in_apps().await?;

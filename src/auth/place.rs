@@ -31,7 +31,7 @@ pub enum PlaceError {
 }
 
 /// What is ours in the data directory. What else may lie there, like `lost+found`, is left alone.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "key",
     "key.first-start",
     "key.half",
@@ -43,6 +43,7 @@ const OURS: [&str; 11] = [
     "next",
     "aside",
     "backups",
+    "upload",
 ];
 
 /// Makes the data directory where it is missing, and looks at it.

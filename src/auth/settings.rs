@@ -1,5 +1,6 @@
 //! What the verbs need of the configuration, as plain values.
 
+use crate::auth::backup::BackupSettings;
 use crate::model::app::{App, AppStanding, Lifetimes, ReplayMatch, Strategy};
 use crate::model::claims::Algorithm;
 use crate::model::{AppId, Time};
@@ -15,6 +16,7 @@ pub struct Settings {
     pub ended_sessions_days: u32,
     /// How far the machine's clock may go back and still be followed.
     pub clock_backwards_max_ms: i64,
+    pub backup: BackupSettings,
     /// Lifetimes that new apps begin with, by strategy.
     pub session: Lifetimes,
     pub jwt: Lifetimes,

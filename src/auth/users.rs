@@ -81,6 +81,7 @@ impl Auth {
     /// Checks, hashes and commits. The first enabled administrator, however made, closes set-up for ever; by set-up
     /// itself nobody else is made.
     pub(crate) async fn make_user(&self, new: NewUser, by_set_up: bool) -> Verdict<Arc<Row<User>>> {
+        self.refuse_while_restoring()?;
         let now = self.clock.now();
         let mut user = User {
             id: UserId::new(now, self.entropy.bytes()),

@@ -20,23 +20,29 @@ impl Arguments {
     /// Nobody said yes.
     pub(super) fn confirmed(&self) -> Result<Command, String> {
         if !self.yes {
-            ask()?;
+            let warning =
+                "Everybody is signed out, every token is dead, and the secrets of apps wait to be confirmed.";
+            ask(WORDS, warning)?;
         }
         Ok(Command::InvalidateAll)
     }
 }
 
-fn ask() -> Result<(), String> {
+/// Asks a person.
+///
+/// # Errors
+/// Nobody is there, or does not type the words.
+pub(super) fn ask(words: &str, warning: &str) -> Result<(), String> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         return Err("this signs everybody out: say --yes".into());
     }
-    println!("Everybody is signed out, every token is dead, and the secrets of apps wait to be confirmed.");
-    print!("Type `{WORDS}` to go on: ");
+    println!("{warning}");
+    print!("Type `{words}` to go on: ");
     let mut typed = String::new();
     let read = std::io::stdout().flush().and_then(|()| stdin.read_line(&mut typed));
     read.map_err(|e| e.to_string())?;
-    if typed.trim() == WORDS { Ok(()) } else { Err("nothing was done".into()) }
+    if typed.trim() == words { Ok(()) } else { Err("nothing was done".into()) }
 }
 
 pub(super) fn print(suspended: &[Value]) {

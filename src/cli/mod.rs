@@ -1,10 +1,13 @@
 //! The command line: starts the appliance, or asks one for something.
 
 mod app;
+mod backup;
+mod child;
 mod converse;
 mod export;
 mod import;
 mod invalidate;
+mod restore;
 mod store;
 
 use crate::auth::import::Format;
@@ -20,6 +23,7 @@ use serde_json::Value;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Sessions you can trust, JWTs you can take back, in one binary.
 #[derive(Parser)]
@@ -65,6 +69,20 @@ enum Verb {
         #[arg(long, default_value = "json", value_parser = |text: &str| text.parse::<Format>())]
         format: Format,
     },
+    /// Make a backup of everything, while the appliance runs or not, and restore it once to see that it is good.
+    Backup(backup::Arguments),
+    /// List the backups, and whether each is good.
+    Backups,
+    /// Make a key file that backups can be encrypted to.
+    BackupKey { file: PathBuf },
+    /// Let a backup take the place of a stopped appliance's store, and sign everybody out.
+    Restore(restore::Arguments),
+    /// For the program itself: restore a backup into a directory, compare, remove.
+    #[command(hide = true)]
+    VerifyBackup { file: PathBuf, scratch: PathBuf },
+    /// For the program itself: prepare a backup to take the store's place at the next start.
+    #[command(hide = true)]
+    PrepareRestore { file: PathBuf },
     /// Print every option with its value, its default and its source, or what is wrong with them.
     CheckConfig,
     /// Print the store's id, for require_store.
@@ -130,7 +148,12 @@ pub fn main() -> ExitCode {
     };
     let done = |()| ExitCode::SUCCESS;
     let result = match cli.verb.unwrap_or(Verb::Serve) {
-        Verb::Serve => run_server(loaded.config).map(done),
+        Verb::Serve => run_server(loaded.config, cli.config),
+        Verb::Backup(arguments) => backup::run(loaded.config, cli.config, &arguments),
+        Verb::BackupKey { file } => backup::make_key(&file),
+        Verb::Restore(arguments) => restore::run(&loaded.config, &arguments),
+        Verb::VerifyBackup { file, scratch } => Ok(child::verify(&loaded.config, &file, &scratch)),
+        Verb::PrepareRestore { file } => Ok(child::prepare(&loaded.config, &file)),
         Verb::Verify { accept_loss } => verify(loaded.config, accept_loss).map(done),
         Verb::Compact => store::compact(&loaded.config).map(done),
         Verb::CheckConfig => {
@@ -139,7 +162,10 @@ pub fn main() -> ExitCode {
         }
         Verb::Export { to } => export::run(loaded.config, to),
         Verb::Import { file, dry_run, format } => import::run(loaded.config, &file, format, dry_run),
-        verb => command_of(verb).and_then(|command| ask_or_do(loaded.config, command)).map(print).map(done),
+        verb => command_of(verb)
+            .and_then(|command| ask_or_do(loaded.config, cli.config, command))
+            .map(print)
+            .map(done),
     };
     result.unwrap_or_else(|error| fail(&error))
 }
@@ -149,9 +175,25 @@ fn fail(error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run_server(config: Config) -> Result<(), String> {
+fn run_server(config: Config, own: Option<PathBuf>) -> Result<ExitCode, String> {
     logging::start(&config);
-    web::run(&config.clone(), serve::serve(config)).map_err(|e| e.to_string())?
+    let workshop = Arc::new(child::OwnProgram { config: own });
+    let ending = web::run(&config.clone(), serve::serve(config, workshop)).map_err(|e| e.to_string())??;
+    match ending {
+        serve::Ending::Stop => Ok(ExitCode::SUCCESS),
+        serve::Ending::Restart => Err(start_again()),
+    }
+}
+
+/// This process becomes the program anew, under the same number, so that its supervisor sees no end: a restored store
+/// waits to be moved in, and that is done before anything is opened.
+fn start_again() -> String {
+    use std::os::unix::process::CommandExt as _;
+    let failed = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    };
+    format!("the backup is restored, but the program does not start again by itself ({failed}): start it")
 }
 
 fn command_of(verb: Verb) -> Result<Command, String> {
@@ -169,7 +211,13 @@ fn command_of(verb: Verb) -> Result<Command, String> {
         Verb::InvalidateAll(arguments) => arguments.confirmed()?,
         Verb::Key(KeyVerb::List) => Command::KeyList,
         Verb::Key(KeyVerb::Rotate { algorithm }) => Command::KeyRotate { algorithm },
+        Verb::Backups => Command::BackupList,
         Verb::Serve
+        | Verb::Backup(_)
+        | Verb::BackupKey { .. }
+        | Verb::Restore(_)
+        | Verb::VerifyBackup { .. }
+        | Verb::PrepareRestore { .. }
         | Verb::CheckConfig
         | Verb::Verify { .. }
         | Verb::Compact
@@ -192,7 +240,7 @@ fn read_password(path: PathBuf) -> Result<Secret, String> {
 }
 
 /// A running appliance holds the store's lock: then it is asked. Otherwise the store is opened here.
-fn ask_or_do(config: Config, command: Command) -> Result<Value, String> {
+fn ask_or_do(config: Config, own: Option<PathBuf>, command: Command) -> Result<Value, String> {
     if let Some(answer) = socket::ask(&config.data_dir, &command) {
         return answer;
     }
@@ -200,6 +248,7 @@ fn ask_or_do(config: Config, command: Command) -> Result<Value, String> {
     let origin = config.public_url().origin().to_owned();
     let done = async {
         let auth = start(&config, Sources::system()).await.map_err(|e| e.to_string())?;
+        auth.use_workshop(Arc::new(child::OwnProgram { config: own }));
         run(&auth, &origin, command).await
     };
     web::run(&config.clone(), done).map_err(|e| e.to_string())?
@@ -253,6 +302,8 @@ fn print(answer: Value) {
             let fields = ["kid", "algorithm", "state", "created_at", "signs_from"];
             println!("{}", fields.map(|field| text(&key[field])).join("\t"));
         }
+    } else if let Some(backups) = answer.get("backups").and_then(Value::as_array) {
+        backups.iter().for_each(backup::print);
     } else if let Some(apps) = answer.get("apps").and_then(Value::as_array) {
         apps.iter().for_each(app::print);
     } else if let Some(apps) = answer.get("suspended_apps").and_then(Value::as_array) {

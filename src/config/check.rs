@@ -35,6 +35,8 @@ const RANGES: &[(&str, u64, u64)] = &[
     ("store.session_cache", 1000, 100_000_000),
     ("keep.ended_sessions_days", 1, 3650),
     ("clock.backwards_seconds_max", 60, 3600),
+    ("backup.keep", 1, 10_000),
+    ("backup.upload_mb_max", 1, 1_048_576),
     ("limits.json_kib", 8, 1024),
     ("limits.form_kib", 4, 1024),
     ("limits.import_mb", 1, 4096),
@@ -117,6 +119,21 @@ impl Config {
                 "tls.certs",
                 "is missing, while tls.key is set",
                 "Name the file with the certificate chain, or unset tls.key",
+            ),
+            (
+                self.backup
+                    .nightly_at_utc
+                    .as_deref()
+                    .is_some_and(|text| crate::model::backup::TimeOfDay::parse(text).is_none()),
+                "backup.nightly_at_utc",
+                "is no time of day",
+                "Give hours and minutes like 03:00, or an empty text for none",
+            ),
+            (
+                self.backup.passphrase_file.is_some() && self.backup.key_file.is_some(),
+                "backup.key_file",
+                "is set beside backup.passphrase_file",
+                "Give only one of them",
             ),
             (
                 self.serves_tls() && http,

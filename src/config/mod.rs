@@ -56,6 +56,7 @@ pub struct Config {
     pub log: Log,
     pub store: Store,
     pub keep: Keep,
+    pub backup: Backup,
     pub limits: Limits,
     pub clock: Clock,
 }
@@ -161,6 +162,37 @@ options!(
         ended_sessions_days: u32 = 90,
     }
 );
+/// Where backups lie, when one is made by night, and what they are encrypted to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// `None`: below the data directory; ask [`Config::backup_directory`].
+    #[serde(with = "unset_when_empty")]
+    pub dir: Option<PathBuf>,
+    /// `HH:MM`; `None`: none by night.
+    #[serde(with = "unset_when_empty")]
+    pub nightly_at_utc: Option<String>,
+    pub keep: u32,
+    #[serde(with = "unset_when_empty")]
+    pub passphrase_file: Option<PathBuf>,
+    #[serde(with = "unset_when_empty")]
+    pub key_file: Option<PathBuf>,
+    pub upload_mb_max: u32,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            nightly_at_utc: Some("03:00".into()),
+            keep: 7,
+            passphrase_file: None,
+            key_file: None,
+            upload_mb_max: 4096,
+        }
+    }
+}
+
 options!(
     /// Sizes beyond which a request is refused.
     Limits {
@@ -200,6 +232,7 @@ impl Default for Config {
             log: Log::default(),
             store: Store::default(),
             keep: Keep::default(),
+            backup: Backup::default(),
             limits: Limits::default(),
             clock: Clock::default(),
         }
@@ -214,6 +247,11 @@ impl Config {
             let text = format!("{scheme}://{}:{}", self.address.link_host(), self.port);
             PublicUrl::try_from(text).expect("a scheme, a host from an IP address or localhost, and a port")
         })
+    }
+
+    /// Where backups lie.
+    pub fn backup_directory(&self) -> PathBuf {
+        self.backup.dir.clone().unwrap_or_else(|| self.data_dir.join("backups"))
     }
 
     /// Whether the appliance itself speaks TLS.

@@ -3,10 +3,12 @@
 pub mod socket;
 pub mod transfer;
 
+use crate::auth::backup::secret::BackupSecret;
 use crate::auth::check::Admin;
 use crate::auth::users::{NewUser, UserChange};
 use crate::auth::{Auth, Refusal};
 use crate::model::app::{App, AppStanding};
+use crate::model::backup::BackupKind;
 use crate::model::claims::Algorithm;
 use crate::model::name::words;
 use crate::model::password::Password;
@@ -16,6 +18,10 @@ use crate::web::view;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+/// A command over all users may take its time.
+const ANSWER_SECONDS: u64 = 60;
+const BACKUP_ANSWER_SECONDS: u64 = 3 * 3600;
 
 /// What the operator can ask for, as it crosses the socket.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,11 +37,22 @@ pub enum Command {
     AppList,
     AppConfirm { app: String },
     InvalidateAll,
+    Backup { secret: Option<BackupSecret> },
+    BackupList,
+    BackupRemove { name: String },
     StoreId,
     Verify,
 }
 
 impl Command {
+    /// How long an answer may take. A backup is made and restored once.
+    pub fn answer_seconds(&self) -> u64 {
+        match self {
+            Self::Backup { .. } => BACKUP_ANSWER_SECONDS,
+            _ => ANSWER_SECONDS,
+        }
+    }
+
     /// Whether it makes sense where nothing was ever started.
     pub fn may_begin(&self) -> bool {
         matches!(self, Self::SetupLink | Self::UserAdd { .. })
@@ -66,6 +83,7 @@ impl std::fmt::Debug for Secret {
 pub async fn run(auth: &Auth, origin: &str, command: Command) -> Result<Value, String> {
     let missing = match &command {
         Command::AppConfirm { .. } => "there is no such app",
+        Command::BackupRemove { .. } => "there is no such backup",
         _ => "there is no such user",
     };
     carry_out(auth, origin, command).await.map_err(|refusal| match refusal {
@@ -168,6 +186,22 @@ async fn carry_out(auth: &Auth, origin: &str, command: Command) -> Result<Value,
             let waiting =
                 waiting.iter().filter(|app| app.value.secrets.iter().any(|secret| secret.suspended));
             Ok(json!({ "suspended_apps": waiting.map(|app| app.value.id.as_str()).collect::<Vec<_>>() }))
+        }
+        Command::Backup { secret } => {
+            let made = auth.make_backup(&console, BackupKind::Manual, secret.clone()).await?;
+            let checked = auth.verify_made(made.name, secret).await?;
+            let mut answer = view::backup(&checked);
+            answer["path"] = json!(auth.backup_path(&made.name));
+            Ok(answer)
+        }
+        Command::BackupList => {
+            let backups = auth.list_backups(&console).await?;
+            Ok(json!({ "backups": backups.iter().map(view::backup).collect::<Vec<_>>() }))
+        }
+        Command::BackupRemove { name } => {
+            let name = name.parse().map_err(|_| Refusal::NotFound)?;
+            auth.remove_backup(&console, name).await?;
+            Ok(json!({}))
         }
         Command::StoreId => Ok(json!({ "store_id": auth.store_id() })),
     }

@@ -18,8 +18,6 @@ use tokio::task::JoinHandle;
 const LINE_BYTES_MAX: u64 = 64 << 10;
 /// An idle caller is hung up on.
 const LINE_SECONDS: u64 = 10;
-/// A command over all users may take its time.
-const ANSWER_SECONDS: u64 = 60;
 
 pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")
@@ -104,7 +102,7 @@ pub fn ask(data_dir: &Path, command: &Command) -> Option<Result<Value, String>> 
 }
 
 fn talk(mut stream: BlockingStream, command: &Command) -> io::Result<Result<Value, String>> {
-    stream.set_read_timeout(Some(Duration::from_secs(ANSWER_SECONDS)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(command.answer_seconds())))?;
     let line = zeroize::Zeroizing::new(serde_json::to_string(command)?);
     stream.write_all(line.as_bytes())?;
     stream.write_all(b"\n")?;

@@ -1,6 +1,7 @@
 //! Nouns and pure rules: true without a machine. No clock, no randomness, no input or output.
 
 pub mod app;
+pub mod backup;
 pub mod blacklist;
 pub mod claims;
 pub mod code;

@@ -164,7 +164,10 @@ pub fn run<T>(config: &Config, future: impl Future<Output = T>) -> std::io::Resu
 
 /// What Rocket itself is set to. Its own file and variables are never read.
 fn figment(config: &Config, address: IpAddr) -> Figment {
+    let upload = u64::from(config.backup.upload_mb_max) << 20;
     let rocket = rocket::Config {
+        // On the disk of the data, and closed to others, like them.
+        temp_dir: config.data_dir.join(crate::auth::backup::upload::UPLOADS).into(),
         address,
         port: config.port,
         ident: rocket::config::Ident::none(),
@@ -175,8 +178,9 @@ fn figment(config: &Config, address: IpAddr) -> Figment {
         limits: rocket::data::Limits::new()
             .limit("json", (u64::from(config.limits.json_kib) << 10).into())
             .limit("form", (u64::from(config.limits.form_kib) << 10).into())
-            .limit("data-form", (u64::from(config.limits.form_kib) << 10).into())
-            .limit("file", 0.into())
+            // Only the set-up page takes a file; all other forms are read by `form::Form`, in its own bounds.
+            .limit("data-form", upload.into())
+            .limit("file", upload.into())
             .limit("string", 8192.into())
             .limit("bytes", 8192.into()),
         shutdown: rocket::config::Shutdown { grace: 2, mercy: 2, ..Default::default() },

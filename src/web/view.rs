@@ -1,6 +1,8 @@
 //! How things look as JSON. Times are RFC 3339 in UTC.
 
 use crate::auth::Auth;
+use crate::auth::backup::BackupInfo;
+use crate::auth::backup::files::Verdict;
 use crate::auth::import::{Count, RefusedLine, Report};
 use crate::auth::sessions::Shown;
 use crate::model::app::{App, AppStanding};
@@ -10,6 +12,7 @@ use crate::model::misfit::Misfit;
 use crate::model::session::{Ended, Session};
 use crate::model::user::{Actor, Role, Roster, Standing, User};
 use crate::model::{SessionId, Time, UserId};
+use crate::store::backup::SealedBy;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -180,6 +183,23 @@ pub fn key(key: &KeyRecord) -> Value {
     json!({
         "kid": key.kid, "algorithm": key.algorithm, "state": state,
         "created_at": At::from(key.created_at), "signs_from": At::from(key.signs_from), "retires_at": retires_at,
+    })
+}
+
+pub fn backup(info: &BackupInfo) -> Value {
+    let (verified, at, fault) = match &info.verdict {
+        None => ("pending", None, None),
+        Some(Verdict { at, fault: None }) => ("yes", Some(At::from(*at)), None),
+        Some(Verdict { at, fault }) => ("no", Some(At::from(*at)), fault.as_deref()),
+    };
+    json!({
+        "name": info.name.to_string(), "kind": info.name.kind.as_str(), "made_at": At::from(info.name.made_at),
+        "bytes": info.bytes,
+        "encrypted": info.sealed_by.map(|by| match by {
+            SealedBy::Passphrase { .. } => "passphrase",
+            SealedBy::KeyFile => "key_file",
+        }),
+        "verified": verified, "verified_at": at, "fault": fault,
     })
 }
 

@@ -12,7 +12,9 @@ pub use ask::{Answer, Ask};
 pub use caller::{Anyone, Boss, Credential, Member, OwnApp, verdict};
 
 use hallpass::auth::Auth;
+use hallpass::auth::backup::secret::BackupSecret;
 use hallpass::auth::check::Admin;
+use hallpass::auth::restore::Report;
 use hallpass::clock::Clock;
 use hallpass::config::Config;
 use hallpass::console::{self, Command};
@@ -20,7 +22,7 @@ use hallpass::entropy::Entropy;
 use hallpass::logging::AccessLog;
 use hallpass::model::Time;
 use hallpass::model::password::Password;
-use hallpass::start::{Sources, start};
+use hallpass::start::{Sources, restore, start};
 use hallpass::web::{self, Site};
 use parking_lot::Mutex;
 use rocket::local::asynchronous::Client;
@@ -142,6 +144,28 @@ impl House {
         drop(running);
         let running = run(&self.0.config, &self.0.sources, self.0.access_log.clone()).await;
         *self.0.running.lock() = Some(running);
+    }
+
+    /// Ends the appliance, lets a backup take its store's place as the command line does, and starts it again.
+    pub async fn restore(&self, file: &Path, secret: Option<&BackupSecret>) -> Result<Report, String> {
+        let running = self.0.running.lock().take().expect("it runs");
+        drop(running);
+        let mut tries = 0;
+        let report = loop {
+            let report = restore(&self.0.config, self.0.sources.clone(), file, secret).await;
+            match report {
+                Err(words) if words.contains("in use by another process") && tries < 500 => tries += 1,
+                report => break report,
+            }
+            rocket::tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        let running = run(&self.0.config, &self.0.sources, self.0.access_log.clone()).await;
+        *self.0.running.lock() = Some(running);
+        report
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.0.config
     }
 
     /// One round of housekeeping.

@@ -4,6 +4,7 @@
 mod house;
 
 mod apps;
+mod backups;
 mod blacklist;
 mod clock;
 mod codes;

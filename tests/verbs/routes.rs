@@ -40,6 +40,7 @@ const TABLE: &[(&str, Access)] = &[
     ("GET /setup", Page(&[404])),
     ("POST /setup", Page(&[404])),
     ("POST /setup/code", Page(&[403])),
+    ("POST /setup/restore", Page(&[403, 411])),
     ("GET /account", Account),
     ("GET /account/ended", Account),
     ("POST /account/name", Account),
@@ -101,6 +102,11 @@ const TABLE: &[(&str, Access)] = &[
     ("POST /api/v1/admin/keys/rotate", Recent),
     ("GET /api/v1/admin/export", Recent),
     ("POST /api/v1/admin/import", Recent),
+    ("GET /api/v1/admin/backups", Recent),
+    ("POST /api/v1/admin/backups", Recent),
+    ("GET /api/v1/admin/backups/<name>", Recent),
+    ("POST /api/v1/admin/backups/<name>/verify", Recent),
+    ("DELETE /api/v1/admin/backups/<name>", Recent),
 ];
 
 /// Who calls, by what they may.
@@ -334,6 +340,7 @@ async fn what_is_another_users_is_not_there() {
         ("<app>", "jwt"),
         ("<secret>", NOTHING),
         ("<entry>", "user-x"),
+        ("<name>", "20270115T080000000Z-manual.backup"),
     ];
     for route in table().into_keys().filter(|route| route.contains('<') && route.contains("/api/v1/")) {
         let (method, path) = route.split_once(' ').expect("method and path");

@@ -2,6 +2,7 @@
 
 pub mod apps;
 pub mod auth;
+pub mod backups;
 pub mod blacklist;
 pub mod data;
 pub mod keys;
@@ -34,6 +35,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(users::routes());
     all.extend(sessions::routes());
     all.extend(apps::routes());
+    all.extend(backups::routes());
     all.extend(blacklist::routes());
     all.extend(keys::routes());
     all.extend(data::routes());

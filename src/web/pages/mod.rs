@@ -4,6 +4,7 @@ mod account;
 mod login;
 mod logout;
 mod page;
+mod restore;
 mod return_to;
 mod setup;
 mod when;
@@ -40,6 +41,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(login::routes());
     all.extend(logout::routes());
     all.extend(setup::routes());
+    all.extend(restore::routes());
     all.extend(account::routes());
     all
 }
@@ -136,7 +138,11 @@ impl Visitor<'_> {
 
     /// Whether the form was served to this browser. A stale one is answered by a fresh one.
     fn was_served(&self, auth: &Auth, form: &Form) -> bool {
-        match (self.form, form.get(TOKEN_FIELD)) {
+        self.was_served_with(auth, form.get(TOKEN_FIELD))
+    }
+
+    fn was_served_with(&self, auth: &Auth, token: Option<&str>) -> bool {
+        match (self.form, token) {
             (Some(cookie), Some(token)) => auth.vault().form_matches(cookie, token),
             _ => false,
         }

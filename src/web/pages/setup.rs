@@ -116,6 +116,11 @@ async fn paste(
     paste_form(auth, site, &visitor, auth.is_set_up().await?, Some(refused))
 }
 
+/// The set-up page with what is wrong with a backup.
+pub(super) fn form_again(auth: &Verbs, site: &Shell, visitor: &Visitor<'_>, problem: Problem) -> Answer {
+    form(auth, site, visitor, CodePurpose::SetUp, &Typed::default(), Some(problem))
+}
+
 /// What the form for the first administrator is filled with.
 #[derive(Default)]
 struct Typed<'a> {
@@ -149,6 +154,7 @@ fn form(
                     "length_min": length_min,
                     "said": said,
                     "token": token,
+                    "restores": said.errors.contains_key("backup") || said.errors.contains_key("passphrase"),
                 }),
             )
         }

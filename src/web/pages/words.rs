@@ -41,7 +41,7 @@ pub fn said(problem: &Problem) -> Result<Said, Failed> {
         "stale_form" => {
             "This form was too old, so nothing was done. It is fresh now: enter it once more.".into()
         }
-        "name_taken" => problem.detail.to_string(),
+        "name_taken" | "restore_running" => problem.detail.to_string(),
         "validation_failed" => return Ok(Said { notice: None, errors: fields(problem) }),
         _ => return Err(problem.clone().into()),
     };

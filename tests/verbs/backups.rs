@@ -1,0 +1,496 @@
+//! `/api/v1/admin/backups`, the nightly ones, and what a restore leaves alive: nothing.
+
+use crate::house::{Boss, House, Member, PASSWORD, text};
+use hallpass::auth::backup::secret::BackupSecret;
+use hallpass::auth::backup::{Exact, Task, Workshop};
+use hallpass::auth::restore::{Before, Report};
+use hallpass::auth::vault::MasterKey;
+use hallpass::config::Config;
+use hallpass::entropy::Entropy;
+use hallpass::start::{Sources, prepare_restore, verify_backup};
+use rocket::futures::future::join_all;
+use rocket::http::Method;
+use rocket::tokio;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const BACKUPS: &str = "/api/v1/admin/backups";
+const PASSPHRASE: &str = "a passphrase for the shelf";
+const HOUR: i64 = 60;
+const DAY: i64 = 24 * HOUR;
+
+/// Does in this process what the program does in one of its own.
+struct Here(Config);
+
+impl Workshop for Here {
+    fn verify(&self, file: PathBuf, scratch: PathBuf, secret: Option<Arc<BackupSecret>>) -> Task<Exact> {
+        let config = self.0.clone();
+        Box::pin(async move {
+            let work = move || verify_backup(&config, &file, &scratch, secret.as_deref());
+            tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?
+        })
+    }
+
+    fn prepare(&self, file: PathBuf, secret: Option<Arc<BackupSecret>>) -> Task<Report> {
+        let config = self.0.clone();
+        Box::pin(async move {
+            let prepared = prepare_restore(&config, Sources::system(), &file, secret.as_deref(), Ok(None));
+            prepared.await.map(|prepared| prepared.report)
+        })
+    }
+}
+
+/// Never finds a backup good.
+struct Grumbler;
+
+impl Workshop for Grumbler {
+    fn verify(&self, _: PathBuf, _: PathBuf, _: Option<Arc<BackupSecret>>) -> Task<Exact> {
+        Box::pin(async { Err("there is no room to restore it".to_owned()) })
+    }
+
+    fn prepare(&self, _: PathBuf, _: Option<Arc<BackupSecret>>) -> Task<Report> {
+        Box::pin(async { Err("not today".to_owned()) })
+    }
+}
+
+async fn furnished() -> (House, Boss) {
+    let house = House::new().await;
+    house.auth().use_workshop(Arc::new(Here(house.config().clone())));
+    let boss = house.boss().await;
+    (house, boss)
+}
+
+async fn make(boss: &Boss) -> String {
+    text(&boss.post(BACKUPS, &json!({})).await.is(201)["name"])
+}
+
+fn path_of(house: &House, name: &str) -> PathBuf {
+    house.config().backup_directory().join(name)
+}
+
+async fn listed(boss: &Boss) -> Vec<Value> {
+    boss.get(BACKUPS).await.is(200)["items"].as_array().expect("items").clone()
+}
+
+/// Until the check in the background is through.
+async fn checked(house: &House, name: &str) -> Value {
+    for _ in 0..500 {
+        let found = listed(&house.boss().await).await.into_iter().find(|backup| backup["name"] == name);
+        let found = found.expect("it is there");
+        if found["verified"] != "pending" {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("{name} is never checked");
+}
+
+#[rocket::async_test]
+async fn what_is_no_backups_name_names_nothing() {
+    let (house, boss) = furnished().await;
+    let name = make(&boss).await;
+    checked(&house, &name).await;
+    let missing = name.replace("manual", "nightly");
+    let key = house.config().data_dir.join("key");
+    assert!(key.exists());
+    for bad in [
+        "..",
+        "..%2fkey",
+        "..%2f..%2fdata%2fkey",
+        "%2e%2e%2fkey",
+        "key",
+        "%00",
+        ".verify",
+        &format!("{name}.json"),
+        &format!(".{name}.part"),
+        &format!("..%2fbackups%2f{name}"),
+        &format!("{name}%00"),
+        &format!("{name}%0a"),
+        &missing,
+        &"9".repeat(5000),
+    ] {
+        for (method, end) in [(Method::Get, ""), (Method::Delete, ""), (Method::Post, "/verify")] {
+            let answer = boss.ask(method, &format!("{BACKUPS}/{bad}{end}")).await;
+            assert!(matches!(answer.status, 404 | 405), "{answer}");
+        }
+    }
+    assert!(path_of(&house, &name).exists() && key.exists());
+}
+
+#[rocket::async_test]
+async fn a_link_among_the_backups_is_not_followed() {
+    let (house, boss) = furnished().await;
+    let name = make(&boss).await.replace("manual", "nightly");
+    std::os::unix::fs::symlink(house.config().data_dir.join("key"), path_of(&house, &name)).unwrap();
+    boss.get(&format!("{BACKUPS}/{name}")).await.refused(404, "not_found");
+    boss.delete(&format!("{BACKUPS}/{name}")).await.refused(404, "not_found");
+    assert_eq!(listed(&boss).await.len(), 1);
+}
+
+#[rocket::async_test]
+async fn a_weak_passphrase_and_an_unknown_field_make_no_backup() {
+    let (_house, boss) = furnished().await;
+    boss.post(BACKUPS, &json!({ "passphrase": "short" })).await.refused_field("passphrase", "invalid");
+    boss.post(BACKUPS, &json!({ "passphrase": "x".repeat(1025) }))
+        .await
+        .refused_field("passphrase", "invalid");
+    boss.post(BACKUPS, &json!({ "to": "/etc" })).await.refused_field("to", "unknown_field");
+    assert_eq!(listed(&boss).await, [] as [Value; 0]);
+}
+
+#[rocket::async_test]
+async fn of_two_at_once_the_second_is_told_so() {
+    let (_house, boss) = furnished().await;
+    let answers = join_all((0..8).map(|_| boss.post(BACKUPS, &json!({})).into_future())).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert!((1..8).contains(&made), "{made} of 8");
+    for refused in answers.iter().filter(|answer| answer.status != 201) {
+        refused.refused(409, "backup_running");
+    }
+    assert_eq!(listed(&boss).await.len(), made);
+}
+
+#[rocket::async_test]
+async fn a_backup_that_is_not_verified_says_so_with_the_reason() {
+    let house = House::new().await;
+    house.auth().use_workshop(Arc::new(Grumbler));
+    let boss = house.boss().await;
+    let name = make(&boss).await;
+    let found = checked(&house, &name).await;
+    assert_eq!(
+        (&found["verified"], &found["fault"]),
+        (&json!("no"), &json!("there is no room to restore it"))
+    );
+    assert_eq!(house.auth().backup_state().last_verified, Some(false));
+    // A restart forgets nothing of it.
+    house.restart().await;
+    house.auth().tidy_backups().await.unwrap();
+    assert_eq!(house.auth().backup_state().last_verified, Some(false));
+    assert_eq!(checked(&house, &name).await["verified"], "no");
+    // Once the reason is gone it is checked again when asked.
+    house.auth().use_workshop(Arc::new(Here(house.config().clone())));
+    let found = house.boss().await.ask(Method::Post, &format!("{BACKUPS}/{name}/verify")).await.is(200);
+    assert_eq!((&found["verified"], &found["fault"]), (&json!("yes"), &Value::Null));
+}
+
+#[rocket::async_test]
+async fn a_damaged_backup_and_one_of_another_passphrase_are_not_verified() {
+    let (house, boss) = furnished().await;
+    let name = text(&boss.post(BACKUPS, &json!({ "passphrase": PASSPHRASE })).await.is(201)["name"]);
+    let found = checked(&house, &name).await;
+    assert_eq!((&found["verified"], &found["encrypted"]), (&json!("yes"), &json!("passphrase")));
+    let verify = |body: Value| {
+        let boss = &boss;
+        let path = format!("{BACKUPS}/{name}/verify");
+        async move { text(&boss.post(&path, &body).await.is(200)["fault"]) }
+    };
+    assert!(verify(json!({ "passphrase": "quite another one" })).await.contains("is not the one of this"));
+    assert!(verify(json!({})).await.contains("encrypted to a passphrase"));
+    let path = path_of(&house, &name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 40;
+    bytes[last] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(verify(json!({ "passphrase": PASSPHRASE })).await.contains("damaged"));
+    std::fs::write(&path, &bytes[..last]).unwrap();
+    assert!(verify(json!({ "passphrase": PASSPHRASE })).await.contains("cut off"));
+    // Nothing of what was restored to look is left.
+    assert!(!house.config().backup_directory().join(".verify").exists());
+}
+
+#[rocket::async_test]
+async fn a_backup_is_handed_out_as_it_is_and_goes_when_removed() {
+    let (house, boss) = furnished().await;
+    let name = make(&boss).await;
+    checked(&house, &name).await;
+    let bytes = std::fs::read(path_of(&house, &name)).unwrap();
+    let client = house.client();
+    let bearer = rocket::http::Header::new("Authorization", format!("Bearer {}", boss.secret()));
+    let request = client.get(format!("{BACKUPS}/{name}")).header(bearer);
+    let response = request.header(rocket::http::Header::new("Host", "localhost:8000")).dispatch().await;
+    let disposition = response.headers().get_one("Content-Disposition").unwrap().to_owned();
+    assert_eq!(disposition, format!("attachment; filename=\"{name}\""));
+    assert_eq!(response.headers().get_one("Cache-Control"), Some("no-store"));
+    assert_eq!(response.into_bytes().await.unwrap(), bytes);
+    boss.delete(&format!("{BACKUPS}/{name}")).await.is(204);
+    boss.delete(&format!("{BACKUPS}/{name}")).await.refused(404, "not_found");
+    assert_eq!(std::fs::read_dir(house.config().backup_directory()).unwrap().count(), 0);
+}
+
+#[rocket::async_test]
+async fn the_nightly_one_is_made_once_a_night_and_the_oldest_go() {
+    let house = House::with(|config| config.backup.keep = 2).await;
+    let auth = house.auth();
+    auth.use_workshop(Arc::new(Here(house.config().clone())));
+    // Set-up is open: nothing is worth keeping yet.
+    house.advance(2 * DAY);
+    auth.keep_backups().await.unwrap();
+    assert!(!house.config().backup_directory().exists());
+    let manual = make(&house.boss().await).await;
+    let mut nightly = Vec::new();
+    for _ in 0..4 {
+        for hours in [12, 6, 6] {
+            house.advance(hours * HOUR);
+            auth.keep_backups().await.unwrap();
+        }
+        let found = listed(&house.boss().await).await;
+        let newest = found.iter().find(|backup| backup["kind"] == "nightly").expect("one of this night");
+        assert_eq!(newest["verified"], "yes");
+        nightly.push(text(&newest["name"]));
+    }
+    let left: Vec<_> = listed(&house.boss().await).await.iter().map(|backup| text(&backup["name"])).collect();
+    assert_eq!(left, [&nightly[3], &nightly[2], &manual].map(String::clone));
+    nightly.dedup();
+    assert_eq!(nightly.len(), 4);
+    let state = auth.backup_state();
+    assert_eq!((state.last_verified, state.failed_at), (Some(true), None));
+}
+
+#[rocket::async_test]
+async fn a_night_that_fails_is_said_and_tried_again_after_an_hour() {
+    let (house, _) = furnished().await;
+    let auth = house.auth();
+    let directory = house.config().backup_directory();
+    std::fs::write(&directory, "no directory").unwrap();
+    house.advance(DAY);
+    assert!(auth.keep_backups().await.is_err());
+    let failed = auth.backup_state().failed_at;
+    assert_eq!(failed, None, "the list failed before anything was made");
+    std::fs::remove_file(&directory).unwrap();
+    std::fs::create_dir(&directory).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&directory, open).unwrap();
+    auth.keep_backups().await.unwrap();
+    assert!(auth.backup_state().last_made_at.is_some());
+}
+
+/// Everything that somebody holds at the time of a backup, and what becomes of it afterwards.
+#[rocket::async_test]
+async fn what_was_revoked_since_the_backup_stays_dead_after_the_restore() {
+    let (house, boss) = furnished().await;
+    let apps = boss.make_apps().await;
+    for login in ["ada", "grace", "alan", "eve"] {
+        house.make_user(login, login == "eve").await;
+    }
+    let ended = house.anyone().sign_in_everywhere("ada").await;
+    let disabled = house.anyone().sign_in_everywhere("grace").await;
+    let changed = house.anyone().sign_in_everywhere("alan").await;
+    let rotated = house.anyone().sign_in("alan", "refresh").await;
+    let eve = house.anyone().sign_in("eve", "hallpass").await;
+    let code = house.reset_code("ada").await;
+    let used_code = house.reset_code("alan").await;
+    let name = make(&boss).await;
+    checked(&house, &name).await;
+    house.advance(1);
+
+    for member in ended.iter().filter(|member| member.session_id.is_some()) {
+        house.boss().await.delete(&format!("/api/v1/admin/sessions/{}", member.session_id())).await.is(204);
+    }
+    let grace = &disabled[0].user_id;
+    house.boss().await.change_user(grace, json!({ "state": "disabled", "groups": ["staff"] })).await.is(200);
+    house.boss().await.change_user(&eve.user_id, json!({ "role": "user" })).await.is(200);
+    changed[0].change_password(PASSWORD, "quite another passphrase").await;
+    house
+        .auth()
+        .reset_password(
+            &used_code,
+            hallpass::model::password::Password::new("a third passphrase of alan".into()),
+        )
+        .await
+        .unwrap();
+    rotated.refresh().await;
+    let app = house.boss().await.get("/api/v1/admin/apps/session").await.is(200);
+    let secret = text(&app["secrets"][0]["id"]);
+    house.boss().await.delete(&format!("/api/v1/admin/apps/session/secrets/{secret}")).await.is(204);
+    let kid = text(&house.boss().await.get("/api/v1/admin/keys").await.is(200)["items"][0]["kid"]);
+    house
+        .boss()
+        .await
+        .post("/api/v1/admin/blacklist", &json!({ "kid": kid, "reason": "leaked" }))
+        .await
+        .is(201);
+    house.make_user("late", false).await;
+    // What came after the backup is unknown in it, and must be no more than that.
+    let late = house.anyone().sign_in_everywhere("ada").await;
+
+    let report = house.restore(&path_of(&house, &name), None).await.unwrap();
+    assert!(report.same_store && report.same_key);
+    assert_eq!(report.suspended_apps.len(), apps.len());
+    let Before::Compared(differences) = &report.before else { panic!("{report:?}") };
+    let said: Vec<_> = differences.iter().map(|found| format!("{} {}", found.login, found.what)).collect();
+    assert_eq!(
+        said,
+        ["alan password", "eve role", "grace state", "grace groups", "late user"],
+        "{differences:#?}"
+    );
+
+    let dead = |verdict: &str| {
+        ["session_ended/invalidated", "token_blacklisted", "invalid_token", "invalid_refresh_token"]
+            .contains(&verdict)
+    };
+    for member in ended.iter().chain(&disabled).chain(&changed).chain(&late).chain([&rotated, &eve, &boss.0])
+    {
+        let verdict = member.verdict().await;
+        assert!(dead(&verdict), "{verdict} of {}", member.name());
+        if member.refresh_token.is_some() {
+            let verdict = member.refresh_verdict().await;
+            assert!(dead(&verdict), "{verdict} of the refresh token of {}", member.name());
+        }
+    }
+    for code in [&code, &used_code] {
+        let password = hallpass::model::password::Password::new("quite another passphrase".into());
+        assert!(house.auth().reset_password(code, password).await.is_err());
+    }
+    for app in apps.values() {
+        let ask = house.anyone().form("/oauth2/introspect", &[("token", "x")]).basic(&app.id, &app.secret);
+        ask.await.refused(401, "invalid_client");
+    }
+    let boss = house.boss().await;
+    let keys = boss.get("/api/v1/admin/keys").await.is(200);
+    let active: Vec<_> =
+        keys["items"].as_array().unwrap().iter().filter(|key| key["state"] == "active").collect();
+    assert!(active.len() == 1 && active[0]["kid"] != kid.as_str());
+    // Of the store before, too, whose newer keys the backup does not know.
+    let struck = boss.get("/api/v1/admin/blacklist?kind=key").await.is(200);
+    assert_eq!(struck["items"].as_array().map(Vec::len), Some(2), "{struck}");
+    // The device of before is not known.
+    let body = json!({ "login": "ada", "password": "wrong", "device_token": late[0].device_token });
+    for _ in 0..10 {
+        house.anyone().login("ada", "wrong").await;
+    }
+    assert_eq!(house.anyone().post("/api/v1/auth/login", &body).await.status, 429);
+    // And the old store was set aside, not removed.
+    let aside = std::fs::read_dir(house.config().data_dir.join("aside")).unwrap().count();
+    assert_eq!(aside, 1);
+}
+
+#[rocket::async_test]
+async fn a_restore_of_what_is_no_good_backup_leaves_everything_as_it_was() {
+    let (house, boss) = furnished().await;
+    let name = text(&boss.post(BACKUPS, &json!({ "passphrase": PASSPHRASE })).await.is(201)["name"]);
+    checked(&house, &name).await;
+    let member: Member = house.anyone().sign_in("boss", "default").await;
+    let good = path_of(&house, &name);
+    let secret = BackupSecret::passphrase(PASSPHRASE).unwrap();
+    let wrong = BackupSecret::passphrase("quite another one").unwrap();
+    let broken = house.directory().join("broken.backup");
+    let bytes = std::fs::read(&good).unwrap();
+    let write = |bytes: &[u8]| std::fs::write(&broken, bytes).unwrap();
+    let refused = |file: PathBuf, secret: Option<BackupSecret>| {
+        let house = &house;
+        async move { house.restore(&file, secret.as_ref()).await.unwrap_err() }
+    };
+    assert!(refused(good.clone(), None).await.contains("encrypted to a passphrase"));
+    assert!(refused(good.clone(), Some(wrong)).await.contains("is not the one of this backup"));
+    write(&bytes[..bytes.len() / 2]);
+    assert!(refused(broken.clone(), Some(secret.clone())).await.contains("cut off"));
+    let mut newer = bytes.clone();
+    newer[17] = 9;
+    write(&newer);
+    assert!(refused(broken.clone(), None).await.contains("newer than this program"));
+    write(b"PK\x03\x04");
+    assert!(refused(broken.clone(), None).await.contains("no backup of Hallpass"));
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    write(&flipped);
+    assert!(refused(broken.clone(), Some(secret)).await.contains("damaged"));
+    assert!(refused(house.directory().join("none"), None).await.contains("No such file"));
+    member.is_alive().await;
+    assert!(!house.config().data_dir.join("aside").exists());
+}
+
+#[rocket::async_test]
+async fn under_another_master_key_a_backup_opens_and_everything_is_sealed_anew() {
+    let (house, boss) = furnished().await;
+    boss.make_apps().await;
+    house.make_user("ada", false).await;
+    let name = make(&boss).await;
+    let key = MasterKey::generate(&Entropy::seeded(77)).reveal();
+    let key = serde_json::from_value(json!(key.trim())).expect("a text");
+    let elsewhere = House::with(|config| config.master_key = Some(key)).await;
+    let report = elsewhere.restore(&path_of(&house, &name), None).await.unwrap();
+    assert!(!report.same_key && !report.same_store);
+    assert!(matches!(&report.before, Before::Compared(_)));
+    for member in elsewhere.anyone().sign_in_everywhere("ada").await {
+        member.is_alive().await;
+    }
+    elsewhere.restart().await;
+    elsewhere.boss().await.is_alive().await;
+    let other = elsewhere.auth().store_id();
+    assert_eq!(other, house.auth().store_id());
+}
+
+#[rocket::async_test(flavor = "multi_thread")]
+async fn a_backup_made_amid_traffic_is_exact_as_of_its_end() {
+    let (house, boss) = furnished().await;
+    boss.make_apps().await;
+    for n in 0..20 {
+        house.make_user(&format!("user{n}"), false).await;
+    }
+    let before = house.anyone().sign_in("user0", "tracked").await;
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let traffic: Vec<_> = (0..8)
+        .map(|n| {
+            let (house, stop) = (house.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut count = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let member = house.anyone().sign_in(&format!("user{n}"), "refresh").await;
+                    member.refresh().await.is(200);
+                    member.logout("local").await;
+                    count += 1;
+                }
+                count
+            })
+        })
+        .collect();
+    let mut names = Vec::new();
+    for _ in 0..5 {
+        names.push(make(&house.boss().await).await);
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let count: usize = join_all(traffic).await.into_iter().map(|count| count.unwrap()).sum();
+    assert!(count > 20, "{count} rounds");
+    // Restored, each comes to the very counts and digests of the store at its end: the check says so.
+    for name in &names {
+        assert_eq!(checked(&house, name).await["verified"], "yes", "{name}");
+    }
+    // And what was there before is there.
+    let report = house.restore(&path_of(&house, &names[0]), None).await.unwrap();
+    assert_eq!(report.users, 21);
+    let boss = house.boss().await;
+    house.keep_house().await;
+    let shown = boss.get(&format!("/api/v1/admin/sessions/{}", before.session_id())).await.is(200);
+    assert_eq!(shown["ended_reason"], "invalidated");
+}
+
+#[rocket::async_test]
+async fn what_a_crash_left_half_done_is_no_backup_and_goes_at_the_next_start() {
+    let (house, boss) = furnished().await;
+    let name = make(&boss).await;
+    checked(&house, &name).await;
+    let data = house.config().data_dir.clone();
+    let half = path_of(&house, &format!(".{name}.part").replace("manual", "nightly"));
+    let plant = |path: &Path| {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "half").unwrap();
+    };
+    let planted = [
+        half,
+        data.join("backups/.verify/store/db"),
+        data.join("upload/.tmpabc"),
+        data.join("next/store/db"),
+    ];
+    for path in &planted {
+        plant(path);
+    }
+    assert_eq!(listed(&boss).await.len(), 1);
+    house.restart().await;
+    house.auth().tidy_backups().await.unwrap();
+    for path in &planted {
+        assert!(!path.exists(), "{}", path.display());
+    }
+    boss.is_alive().await;
+    assert!(path_of(&house, &name).exists());
+}
