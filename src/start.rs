@@ -23,7 +23,7 @@ use crate::model::password::Password;
 use crate::model::throttle::Limit;
 use crate::model::time::{MINUTE_MS, SECOND_MS};
 use crate::store::engine::{self, OpenError, Options, Piece};
-use crate::store::{Store, swap};
+use crate::store::{Store, StoreError, swap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ async fn assemble(
         entropy: sources.entropy,
         settings,
     };
-    Auth::start(parts).await.map_err(said)
+    Auth::start(parts).await.map_err(|refusal| said(config, refusal))
 }
 
 /// Puts a store made of these pieces in the place of the present one, which is set aside under a name that begins so.
@@ -146,7 +146,7 @@ pub async fn replace_store<E: std::fmt::Display>(
         auth.mend_guards().await?;
         auth.invalidate_all(&Admin::console()).await
     };
-    ended.await.map_err(|refusal| said(refusal).to_string())?;
+    ended.await.map_err(|refusal| said(config, refusal).to_string())?;
     drop(auth);
     let name = format!("{aside}-{}", now.to_rfc3339().replace(':', "-"));
     swap::ready(&config.data_dir, swap::Old::SetAside(&name)).map_err(io)?;
@@ -232,7 +232,7 @@ fn compact(options: &Options) {
 /// The administrator that the configuration names, only where nothing was ever set up.
 async fn set_up_unattended(config: &Config, auth: &Auth) -> Result<(), StartError> {
     let (Some(email), Some(path)) = (&config.admin_email, &config.admin_password_file) else { return Ok(()) };
-    if auth.is_set_up().await.map_err(said)? {
+    if auth.is_set_up().await.map_err(|refusal| said(config, refusal))? {
         return Ok(());
     }
     let text = std::fs::read_to_string(path)
@@ -241,7 +241,7 @@ async fn set_up_unattended(config: &Config, auth: &Auth) -> Result<(), StartErro
     let password = Password::new(text.trim_end_matches(['\r', '\n']).to_owned());
     match auth.set_up_unattended(email.clone(), password).await {
         Ok(_) | Err(Refusal::SetUpClosed) => Ok(()),
-        Err(refusal) => Err(StartError::Unattended(said(refusal).to_string())),
+        Err(refusal) => Err(StartError::Unattended(said(config, refusal).to_string())),
     }
 }
 
@@ -252,10 +252,13 @@ pub fn is_begun(config: &Config) -> bool {
 }
 
 /// A refusal at the start, in words for the operator.
-fn said(refusal: Refusal) -> StartError {
+fn said(config: &Config, refusal: Refusal) -> StartError {
+    let store = config.data_dir.join("store");
     StartError::Verbs(match refusal {
         Refusal::Fault(text) => text,
-        Refusal::Store(error) => error.to_string(),
+        // What only a read found, after the tables that are looked at first.
+        Refusal::Store(StoreError::Corrupt(what)) => return OpenError::Lost(store, what).into(),
+        Refusal::Store(error) => format!("{}: {error}", store.display()),
         Refusal::Invalid(faults) => {
             let said: Vec<_> =
                 faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();

@@ -107,10 +107,11 @@ impl Store {
     /// As [`Engine::open`]; or when a record that the mirrors need cannot be read.
     pub fn open(options: engine::Options, session_cache: usize) -> Result<Self, engine::OpenError> {
         let mirror = Arc::new(Mirror::new(session_cache));
+        let directory = options.directory.join("store");
         let publisher = Arc::clone(&mirror);
         let engine = Engine::open(options, Box::new(move |changes| publisher.publish(changes)))?;
         let store = Self { engine, mirror };
-        store.load().map_err(|e| engine::OpenError::Damaged(e.to_string()))?;
+        store.load().map_err(|e| engine::OpenError::Lost(directory, e.to_string()))?;
         Ok(store)
     }
 
