@@ -5,9 +5,11 @@ mod foreign;
 
 pub mod passphrase;
 
+use crate::clock::Stopwatch;
 use crate::entropy::Entropy;
 use crate::model::hash::{Argon2Kind, HashFault, Scheme, StoredHash};
 use crate::model::password::Password;
+use crate::tally::{Distribution, Histogram};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time;
 use parking_lot::{Condvar, Mutex};
@@ -68,6 +70,8 @@ pub struct Verified {
     pub rehash: Option<Phc>,
 }
 
+/// Bounds of the times that hashes take.
+const HASH_US: [u64; 9] = [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 1_000_000, 5_000_000];
 /// How long a worker without work keeps its memory.
 const MEMORY_KEPT: Duration = Duration::from_secs(30);
 const SALT_BYTES: usize = 16;
@@ -140,6 +144,11 @@ impl Hasher {
         StoredHash::parse(text, self.setting).map(|hash| Phc(hash.to_text()))
     }
 
+    /// How long each hash took, in microseconds.
+    pub fn times(&self) -> Distribution {
+        self.queue.hash_us.read()
+    }
+
     /// How many wait for a worker.
     pub fn queue_length(&self) -> usize {
         self.queue.state.lock().jobs.len()
@@ -150,10 +159,14 @@ impl Hasher {
         work: impl FnOnce(&mut Bench) -> T + Send + 'static,
     ) -> Result<T, HashRefusal> {
         let (reply, answer) = oneshot::channel();
+        let queue = Arc::clone(&self.queue);
         self.queue.push(Box::new(move |bench| {
             // Who hung up meanwhile is not worth the work.
             if !reply.is_closed() {
-                let _ = reply.send(work(bench));
+                let watch = Stopwatch::start();
+                let done = work(bench);
+                queue.hash_us.note(watch.elapsed_us());
+                let _ = reply.send(done);
             }
         }))?;
         answer.await.map_err(|_| HashRefusal::Stopped)
@@ -175,6 +188,7 @@ struct Queue {
     state: Mutex<QueueState>,
     wake: Condvar,
     length_max: usize,
+    hash_us: Histogram<9>,
 }
 
 #[derive(Default)]
@@ -185,7 +199,7 @@ struct QueueState {
 
 impl Queue {
     fn new(length_max: usize) -> Self {
-        Self { state: Mutex::default(), wake: Condvar::new(), length_max }
+        Self { state: Mutex::default(), wake: Condvar::new(), length_max, hash_us: Histogram::new(HASH_US) }
     }
 
     fn push(&self, job: Job) -> Result<(), HashRefusal> {

@@ -178,6 +178,7 @@ impl Auth {
                 let _: Outcome = self.store.commit(batch).await?;
             }
             if done {
+                self.tallies.note_swept(now);
                 return Ok(());
             }
         }

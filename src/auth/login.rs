@@ -41,6 +41,12 @@ impl Auth {
     /// # Errors
     /// `InvalidCredentials`, `TooManyAttempts`, `Overloaded`; `Invalid` for an app that is none.
     pub async fn login(&self, sign_in: SignIn) -> Verdict<SignedInAs> {
+        let verdict = self.sign_in(sign_in).await;
+        self.tallies.count_sign_in(&verdict);
+        verdict
+    }
+
+    async fn sign_in(&self, sign_in: SignIn) -> Verdict<SignedInAs> {
         let app = self.open_app(&sign_in.app)?;
         let folded = fold_sign_in_name(&sign_in.login);
         let claimed = self.store.user_by_name(&folded).await?;

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod login;
 pub mod logout;
 mod mend;
+pub mod metrics;
 pub mod password;
 pub mod place;
 pub mod reauthenticate;
@@ -78,6 +79,7 @@ pub struct Auth {
     verified_at: parking_lot::Mutex<Time>,
     gate: invalidate::Gate,
     backups: backup::Backups,
+    tallies: metrics::Tallies,
 }
 
 /// The machines that [`Auth`] is made of.
@@ -101,6 +103,7 @@ impl Auth {
         let Parts { store, clock, entropy, vault, hasher, throttle, verifier, settings } = parts;
         let verified_at = parking_lot::Mutex::new(clock.now());
         let backups = backup::Backups::new(clock.now());
+        let tallies = metrics::Tallies::new(clock.now());
         let auth = Self {
             store,
             clock: ForwardClock::new(clock, settings.clock_backwards_max_ms),
@@ -118,6 +121,7 @@ impl Auth {
             verified_at,
             gate: invalidate::Gate::default(),
             backups,
+            tallies,
         };
         auth.resume_time().await?;
         auth.put_built_in_apps().await?;

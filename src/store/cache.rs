@@ -1,5 +1,6 @@
 //! A bounded map with second chances. Only hot things lie here; a miss reads the store and never means "not revoked".
 
+use crate::tally::Counter;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,13 @@ struct Entry<V> {
     value: V,
     used: AtomicBool,
     ticket: u64,
+}
+
+/// How often a cache had what was asked for.
+#[derive(Debug, Default)]
+pub struct Uses {
+    pub hits: Counter,
+    pub misses: Counter,
 }
 
 impl<K: Hash + Eq + Clone, V> Cache<K, V> {

@@ -10,7 +10,7 @@ use crate::model::session::{Credential, Session, SessionCredential};
 use crate::model::time::MINUTE_MS;
 use crate::model::user::{Standing, User};
 use crate::model::{AppId, Digest, SessionId, Time, UserId};
-use crate::store::cache::Cache;
+use crate::store::cache::{Cache, Uses};
 use crate::store::engine::{Change, Key, Record};
 use crate::store::tables::{Seen, is_live_key, table};
 use crate::store::{Row, StoreError, codec};
@@ -46,6 +46,8 @@ pub struct Mirror {
     /// Moves whenever a signing key's record changes.
     keys_generation: AtomicU64,
     hasher: RandomState,
+    pub session_uses: Uses,
+    pub credential_uses: Uses,
 }
 
 struct State {
@@ -112,15 +114,27 @@ impl View<'_> {
 
     pub fn session(&self, id: &SessionId) -> Cached<&Arc<Live>> {
         match self.state.sessions.get(id) {
-            Some(live) => Cached::Hit(live),
-            None => Cached::Miss(self.stamp(id)),
+            Some(live) => {
+                self.mirror.session_uses.hits.count();
+                Cached::Hit(live)
+            }
+            None => {
+                self.mirror.session_uses.misses.count();
+                Cached::Miss(self.stamp(id))
+            }
         }
     }
 
     pub fn credential(&self, digest: &Digest) -> Cached<&Arc<SessionCredential>> {
         match self.state.credentials.get(digest) {
-            Some(credential) => Cached::Hit(credential),
-            None => Cached::Miss(self.stamp(digest)),
+            Some(credential) => {
+                self.mirror.credential_uses.hits.count();
+                Cached::Hit(credential)
+            }
+            None => {
+                self.mirror.credential_uses.misses.count();
+                Cached::Miss(self.stamp(digest))
+            }
         }
     }
 
@@ -174,6 +188,8 @@ impl Mirror {
             seen_queue: Mutex::new(HashMap::new()),
             keys_generation: AtomicU64::new(1),
             hasher: RandomState::new(),
+            session_uses: Uses::default(),
+            credential_uses: Uses::default(),
         }
     }
 

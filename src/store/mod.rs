@@ -15,6 +15,7 @@ pub mod sweep;
 pub mod tables;
 pub mod user;
 
+use crate::clock::Stopwatch;
 use crate::model::Time;
 pub use engine::{BATCH_OPERATIONS_MAX, Outcome, StoreError};
 use engine::{Direction, Engine, Key, Range, Record};
@@ -98,6 +99,7 @@ impl Batch {
 pub struct Store {
     engine: Engine,
     mirror: Arc<Mirror>,
+    open_us: u64,
 }
 
 impl Store {
@@ -106,12 +108,14 @@ impl Store {
     /// # Errors
     /// As [`Engine::open`]; or when a record that the mirrors need cannot be read.
     pub fn open(options: engine::Options, session_cache: usize) -> Result<Self, engine::OpenError> {
+        let watch = Stopwatch::start();
         let mirror = Arc::new(Mirror::new(session_cache));
         let directory = options.directory.join("store");
         let publisher = Arc::clone(&mirror);
         let engine = Engine::open(options, Box::new(move |changes| publisher.publish(changes)))?;
-        let store = Self { engine, mirror };
+        let mut store = Self { engine, mirror, open_us: 0 };
         store.load().map_err(|e| engine::OpenError::Lost(directory, e.to_string()))?;
+        store.open_us = watch.elapsed_us();
         Ok(store)
     }
 
@@ -169,6 +173,11 @@ impl Store {
     /// All mirrors under one read: what one check looks at fits together.
     pub fn view(&self) -> View<'_> {
         self.mirror.view()
+    }
+
+    /// How long it took to open, mirrors included.
+    pub fn open_us(&self) -> u64 {
+        self.open_us
     }
 
     pub fn mirror(&self) -> &Mirror {

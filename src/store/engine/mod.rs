@@ -78,6 +78,8 @@ pub struct Stats {
     pub totals: Totals,
     /// How often every record was read and found as it was written, since the start.
     pub verifications: u64,
+    /// What the records took by themselves when they were last read whole; 0 before that.
+    pub live_bytes: u64,
 }
 
 /// The engine's face: read, scan, commit; and for the whole of it dump, verify, restore.
@@ -240,6 +242,7 @@ impl Engine {
             size_on_disk: self.shared.db.size_on_disk().unwrap_or_default(),
             totals: head.totals,
             verifications: self.shared.verifications.load(Ordering::Relaxed),
+            live_bytes: self.shared.live_bytes.load(Ordering::Relaxed),
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Shared {
     pub sync_us: Histogram<14>,
     pub queued: AtomicUsize,
     pub verifications: AtomicU64,
+    /// What the records take by themselves, at the last of these readings.
+    pub live_bytes: AtomicU64,
     /// Odd while the writer is at work. A watchdog that sees one odd number for long knows that the disk hangs.
     pub beats: AtomicU64,
     failure: OnceLock<StoreError>,
@@ -40,6 +42,7 @@ impl Shared {
             sync_us: Histogram::new(SYNC_US),
             queued: AtomicUsize::new(0),
             verifications: AtomicU64::new(0),
+            live_bytes: AtomicU64::new(0),
             beats: AtomicU64::new(0),
             failure: OnceLock::new(),
         }

@@ -79,11 +79,17 @@ pub(super) struct Walk {
     /// The last key that was read.
     cursor: Option<Key>,
     totals: Totals,
+    /// What all records take by themselves, as they were read.
+    bytes: u64,
 }
 
 impl Walk {
     pub fn new(listener: Listener) -> Self {
-        Self { listener, cursor: None, totals: Totals::default() }
+        Self { listener, cursor: None, totals: Totals::default(), bytes: 0 }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Somebody waits for it: then it makes haste.
@@ -108,6 +114,7 @@ impl Walk {
             let (key, value) = found?;
             read += 1;
             self.totals.add(keys, &key, &value);
+            self.bytes += (key.len() + value.len()) as u64;
             if wants_records && key != super::head::HEAD_KEY {
                 records.push((key.to_vec(), value.to_vec()));
             }

@@ -307,7 +307,10 @@ impl Writer {
         self.shared.beat();
         match step {
             Ok(Step::Further) => self.walks.push_front(walk),
-            Ok(Step::AtEnd) => _ = self.shared.verifications.fetch_add(1, Ordering::Relaxed),
+            Ok(Step::AtEnd) => {
+                self.shared.live_bytes.store(walk.bytes(), Ordering::Relaxed);
+                self.shared.verifications.fetch_add(1, Ordering::Relaxed);
+            }
             Ok(Step::GivenUp) => {}
             Err(error) => {
                 walk.break_off(&error);
