@@ -45,7 +45,7 @@ pub async fn serve(config: Config, workshop: Arc<dyn Workshop>) -> Result<Ending
         tracing::warn!("{warning}");
     }
     let config = Arc::new(config);
-    let site = Site::new(Arc::clone(&config), sources.entropy.bytes()).map_err(|e| format!("a page: {e}"))?;
+    let site = Site::new(Arc::clone(&config), sources.entropy.bytes()).map_err(|e| e.to_string())?;
     let site = Arc::new(site);
     let access_log = match config.log.access {
         true => Some(
@@ -64,6 +64,7 @@ pub async fn serve(config: Config, workshop: Arc<dyn Workshop>) -> Result<Ending
         .name("watchdog".into())
         .spawn(move || watch(&watched, write_seconds_max))
         .map_err(|e| format!("the watchdog: {e}"))?;
+    let metrics = web::metrics::launch_apart(&site, Arc::clone(&auth)).await.map_err(|e| e.to_string())?;
     let (verbs, host) = (Arc::clone(&auth), Arc::clone(&auth));
     let (data_dir, origin) = (config.data_dir.clone(), site.public_url.origin().to_owned());
     let ended = web::launch(
@@ -74,6 +75,9 @@ pub async fn serve(config: Config, workshop: Arc<dyn Workshop>) -> Result<Ending
     )
     .await;
 
+    if let Some(metrics) = metrics {
+        metrics.notify();
+    }
     socket.abort();
     house.abort();
     backups.abort();

@@ -34,6 +34,7 @@ const RANGES: &[(&str, u64, u64)] = &[
     ("store.cache_mb", 8, 1_048_576),
     ("store.session_cache", 1000, 100_000_000),
     ("keep.ended_sessions_days", 1, 3650),
+    ("metrics.port", 0, 65_535),
     ("clock.backwards_seconds_max", 60, 3600),
     ("backup.keep", 1, 10_000),
     ("backup.upload_mb_max", 1, 1_048_576),
@@ -166,6 +167,18 @@ impl Config {
                 "Write it as name@example.org",
             ),
             (
+                self.metrics.token.is_some() && self.metrics.token_file.is_some(),
+                "metrics.token",
+                "is set, and metrics.token_file too",
+                "Keep only one of them",
+            ),
+            (
+                self.metrics.has_own_address() && self.metrics.port == self.port,
+                "metrics.port",
+                "is the port of the appliance itself",
+                "Choose another, or 0 and a token to have /metrics on that one",
+            ),
+            (
                 self.trusted_proxies.iter().any(everyone),
                 "trusted_proxies",
                 "trusts every caller, so that anybody may claim any address",
@@ -177,7 +190,11 @@ impl Config {
     /// Files that are needed to serve and cannot be read. The files of the master key and of the first
     /// administrator's password are looked at by those who need them.
     pub(super) fn unreadable(&self, sources: &BTreeMap<String, String>) -> Vec<ConfigError> {
-        let files = [("tls.certs", &self.tls.certs), ("tls.key", &self.tls.key)];
+        let files = [
+            ("tls.certs", &self.tls.certs),
+            ("tls.key", &self.tls.key),
+            ("metrics.token_file", &self.metrics.token_file),
+        ];
         let fault = |(key, path): (&str, &Option<PathBuf>)| {
             let path = path.as_ref()?;
             let error = File::open(path).err()?;
@@ -198,6 +215,15 @@ impl Config {
             out.push(
                 "insecure_http = true: passwords and cookies cross the network readable by anyone between. \
                  Set tls.certs and tls.key, or put a proxy with TLS in front"
+                    .to_string(),
+            );
+        }
+        let metrics = &self.metrics;
+        let is_open = metrics.token.is_none() && metrics.token_file.is_none();
+        if metrics.has_own_address() && is_open && !metrics.address.addresses()[0].is_loopback() {
+            out.push(
+                "metrics.address is open to other machines: whoever reaches it reads all figures. Set metrics.token_file, \
+                 or let a firewall keep strangers away"
                     .to_string(),
             );
         }

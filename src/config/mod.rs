@@ -59,6 +59,7 @@ pub struct Config {
     pub backup: Backup,
     pub limits: Limits,
     pub clock: Clock,
+    pub metrics: Metrics,
 }
 
 /// Makes a table of options from its fields and their defaults.
@@ -206,6 +207,35 @@ options!(
     /// What to make of a clock that is set back.
     Clock { backwards_seconds_max: u32 = 120, }
 );
+/// Where `/metrics` answers, and to whom. Nowhere by default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    pub address: Listen,
+    /// 0: on the appliance's own address, for those who have the token.
+    pub port: u16,
+    #[serde(with = "unset_when_empty")]
+    pub token: Option<SecretText>,
+    #[serde(with = "unset_when_empty")]
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { address: Listen::Localhost, port: 0, token: None, token_file: None }
+    }
+}
+
+impl Metrics {
+    pub fn has_own_address(&self) -> bool {
+        self.port != 0
+    }
+
+    /// Whether anybody may ask for them anywhere.
+    pub fn are_on(&self) -> bool {
+        self.has_own_address() || self.token.is_some() || self.token_file.is_some()
+    }
+}
 
 impl Default for Config {
     fn default() -> Self {
@@ -235,6 +265,7 @@ impl Default for Config {
             backup: Backup::default(),
             limits: Limits::default(),
             clock: Clock::default(),
+            metrics: Metrics::default(),
         }
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn is_for_programs(path: &str) -> bool {
 
 /// The problem as a page: `error.html`, or a bare one where even that fails.
 pub(super) fn page(problem: &Problem, request: &Request<'_>) -> Response<'static> {
+    Context::note_refusal(request, problem.code);
     let body = problem.body(Context::of(request).request_id);
     let rendered = Site::of(request).map(|site| site.templates.render("error.html", &body));
     let html = match rendered {

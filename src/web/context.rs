@@ -40,6 +40,8 @@ pub struct Context {
     pub(super) client: OnceLock<Client>,
     /// The origin that may read the answer, once that is decided.
     pub(super) shared_with: OnceLock<Option<String>>,
+    /// The code of the refusal that is the answer.
+    pub(super) refusal: OnceLock<&'static str>,
     /// What a guard left for the catcher.
     pub(super) problem: Mutex<Option<Problem>>,
 }
@@ -58,8 +60,14 @@ impl Context {
             diverted_from,
             client: OnceLock::new(),
             shared_with: OnceLock::new(),
+            refusal: OnceLock::new(),
             problem: Mutex::new(None),
         })
+    }
+
+    /// Notes that this refusal is the answer.
+    pub(super) fn note_refusal(request: &Request<'_>, code: &'static str) {
+        let _ = Self::of(request).refusal.set(code);
     }
 
     /// The path that came, without its query.

@@ -17,6 +17,7 @@ pub mod https;
 pub mod json;
 mod method_field;
 mod methods;
+pub mod metrics;
 pub mod origin;
 mod pages;
 pub mod problem;
@@ -57,14 +58,25 @@ pub struct Site {
     pub assets: Assets,
     pub attention: Attention,
     pub request_ids: RequestIds,
+    pub door: metrics::Door,
+    pub requests: metrics::Requests,
+}
+
+/// Why there is no site.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    #[error("a page: {0}")]
+    Page(#[from] minijinja::Error),
+    #[error(transparent)]
+    Metrics(#[from] metrics::MetricsError),
 }
 
 impl Site {
     /// `run` tells the request ids of this start from those of others; any random bytes do.
     ///
     /// # Errors
-    /// A template that does not parse.
-    pub fn new(config: Arc<Config>, run: [u8; 4]) -> Result<Self, minijinja::Error> {
+    /// A template that does not parse, or no token for the metrics.
+    pub fn new(config: Arc<Config>, run: [u8; 4]) -> Result<Self, SiteError> {
         let assets = Assets::embedded(config.insecure_http);
         Ok(Self {
             public_url: config.public_url(),
@@ -73,6 +85,8 @@ impl Site {
             assets,
             attention: Attention::default(),
             request_ids: RequestIds::new(run),
+            door: metrics::Door::new(&config.metrics)?,
+            requests: metrics::Requests::default(),
             config,
         })
     }
@@ -99,6 +113,10 @@ pub fn rocket(site: &Arc<Site>, address: IpAddr, access_log: Option<AccessLog>) 
     let rocket = match access_log {
         Some(log) => rocket.attach(access_log::Fairing(log)),
         None => rocket,
+    };
+    let rocket = match site.config.metrics.are_on() {
+        true => rocket.attach(metrics::Fairing).mount("/", metrics::routes_beside(&site.config)),
+        false => rocket,
     };
     rocket.manage(Arc::clone(site)).register("/", [catcher::any()]).mount("/", assets::routes())
 }

@@ -171,6 +171,7 @@ impl Problem {
 
 impl<'r> Responder<'r, 'static> for Problem {
     fn respond_to(self, request: &'r Request<'_>) -> Result<'static> {
+        Context::note_refusal(request, self.code);
         let body = self.body(Context::of(request).request_id).to_string();
         let mut response = Response::build()
             .header(ContentType::new("application", "problem+json"))

@@ -1,5 +1,6 @@
 //! Answers with credentials in them: JSON, cookies, and never a cache.
 
+use super::Context;
 use super::caller::{DEVICE_COOKIE, DEVICE_COOKIE_SECONDS, Visit, device_cookie};
 use super::view::{SessionView, UserView};
 use crate::auth::issue::Issued;
@@ -19,13 +20,15 @@ pub struct Reply {
     pub status: Status,
     pub body: Vec<u8>,
     pub headers: Vec<Header<'static>>,
+    /// Where it is a refusal in OAuth's own form.
+    pub refusal: Option<&'static str>,
 }
 
 impl Reply {
     pub fn json(value: &impl Serialize) -> Self {
         let mut body = Vec::with_capacity(USUAL_BODY_BYTES);
         serde_json::to_writer(&mut body, value).expect("our answers hold nothing that JSON cannot say");
-        Self { status: Status::Ok, body, headers: Vec::new() }
+        Self { status: Status::Ok, body, headers: Vec::new(), refusal: None }
     }
 
     pub fn created(body: &impl Serialize) -> Self {
@@ -33,7 +36,7 @@ impl Reply {
     }
 
     pub fn no_content() -> Self {
-        Self { status: Status::NoContent, body: Vec::new(), headers: Vec::new() }
+        Self { status: Status::NoContent, body: Vec::new(), headers: Vec::new(), refusal: None }
     }
 
     pub fn header(mut self, header: Header<'static>) -> Self {
@@ -43,7 +46,10 @@ impl Reply {
 }
 
 impl<'r> Responder<'r, 'static> for Reply {
-    fn respond_to(self, _: &'r Request<'_>) -> Result<'static> {
+    fn respond_to(self, request: &'r Request<'_>) -> Result<'static> {
+        if let Some(code) = self.refusal {
+            Context::note_refusal(request, code);
+        }
         let mut response = Response::build().status(self.status).finalize();
         if self.status != Status::NoContent {
             response.set_header(ContentType::JSON);

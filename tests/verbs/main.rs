@@ -16,6 +16,7 @@ mod limits;
 mod login;
 mod logout;
 mod me;
+mod metrics;
 mod oauth;
 mod pairs;
 mod races;

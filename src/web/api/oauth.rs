@@ -62,7 +62,7 @@ impl<'r> FromRequest<'r> for ClientApp {
 /// A refusal in OAuth's own form (RFC 6749 section 5.2).
 fn oauth_error(status: u16, code: &'static str, text: &'static str) -> Reply {
     let reply = Reply::json(&json!({ "error": code, "error_description": text }));
-    let reply = Reply { status: Status::new(status), ..reply };
+    let reply = Reply { status: Status::new(status), refusal: Some(code), ..reply };
     match status {
         401 => reply.header(Header::new("WWW-Authenticate", r#"Basic realm="hallpass""#)),
         _ => reply,

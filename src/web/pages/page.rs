@@ -1,7 +1,7 @@
 //! What pages answer: HTML, or where to go next.
 
 use crate::auth::Refusal;
-use crate::web::{Problem, Site, catcher};
+use crate::web::{Context, Problem, Site, catcher};
 use rocket::Request;
 use rocket::http::{ContentType, Header, Status};
 use rocket::response::{Responder, Response, Result};
@@ -52,9 +52,10 @@ impl Page {
 }
 
 impl<'r> Responder<'r, 'static> for Page {
-    fn respond_to(self, _: &'r Request<'_>) -> Result<'static> {
+    fn respond_to(self, request: &'r Request<'_>) -> Result<'static> {
         let mut response = Response::build().status(self.status).finalize();
         if let Some(problem) = &self.problem {
+            Context::note_refusal(request, problem.code);
             problem.headers(&mut response);
         }
         // With no-referrer, browsers send `Origin: null` along with forms, and we would refuse our own.
