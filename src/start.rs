@@ -2,11 +2,10 @@
 
 mod restore;
 
-pub use restore::{Prepared, prepare_restore, restore, verify_backup};
+pub use restore::{Prepared, keep_what_is_left, prepare_restore, restore, verify_backup};
 
 use crate::auth::backup::BackupSettings;
 use crate::auth::backup::secret::{BackupSecret, SecretError};
-use crate::auth::check::Admin;
 use crate::auth::hasher::{HashSetting, Hasher};
 use crate::auth::jwt::Verifier;
 use crate::auth::keyfile::{self, KeyFileError};
@@ -22,8 +21,8 @@ use crate::model::backup::TimeOfDay;
 use crate::model::password::Password;
 use crate::model::throttle::Limit;
 use crate::model::time::{MINUTE_MS, SECOND_MS};
-use crate::store::engine::{self, OpenError, Options, Piece};
-use crate::store::{Store, StoreError, swap};
+use crate::store::engine::{self, OpenError, Options};
+use crate::store::{Store, StoreError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -118,40 +117,6 @@ async fn assemble(
         settings,
     };
     Auth::start(parts).await.map_err(|refusal| said(config, refusal))
-}
-
-/// Puts a store made of these pieces in the place of the present one, which is set aside under a name that begins so.
-/// In the new one everything is ended: whoever was signed in must sign in again. The caller holds the directory's lock,
-/// and has closed the present store.
-///
-/// # Errors
-/// In words for the operator; then the present store is as it was.
-pub async fn replace_store<E: std::fmt::Display>(
-    config: &Config,
-    sources: Sources,
-    pieces: impl Iterator<Item = Result<Piece, E>>,
-    aside: &str,
-) -> Result<String, String> {
-    let next = swap::next(&config.data_dir);
-    let io = |e: std::io::Error| format!("{}: {e}", next.display());
-    // What an earlier attempt left.
-    swap::finish(&config.data_dir).map_err(io)?;
-    let vault = Vault::new(&master_key(config, None).map_err(|e| e.to_string())?);
-    let options = options(config, &next, &vault);
-    engine::restore(&options, pieces).map_err(|e| e.to_string())?;
-    let now = sources.clock.now();
-    let store = Store::open(options, config.store.session_cache as usize).map_err(|e| e.to_string())?;
-    let auth = assemble(config, store, vault, sources).await.map_err(|e| e.to_string())?;
-    let ended = async {
-        auth.mend_guards().await?;
-        auth.invalidate_all(&Admin::console()).await
-    };
-    ended.await.map_err(|refusal| said(config, refusal).to_string())?;
-    drop(auth);
-    let name = format!("{aside}-{}", now.to_rfc3339().replace(':', "-"));
-    swap::ready(&config.data_dir, swap::Old::SetAside(&name)).map_err(io)?;
-    swap::finish(&config.data_dir).map_err(io)?;
-    Ok(format!("aside/{name}"))
 }
 
 /// Not an option: nothing that is promised would be true without it.

@@ -1,7 +1,7 @@
 //! `hallpass verify` and `hallpass compact`: the store of a stopped appliance as a whole.
 
 use crate::config::Config;
-use crate::start::{Sources, StartError, offline, replace_store};
+use crate::start::{Sources, StartError, keep_what_is_left, offline};
 use crate::store::engine::{self, Examination, Salvage};
 use crate::store::tables;
 use crate::web;
@@ -55,11 +55,11 @@ pub fn accept_loss(config: &Config, code: &str) -> Result<(), String> {
     if found.code() != code {
         return Err("this is not the code of what is lost now: read it first with hallpass verify".into());
     }
-    let replaced = replace_store(config, Sources::system(), salvage.pieces(), "before-accepting-loss");
-    let aside = web::run(config, replaced).map_err(|e| e.to_string())??;
+    let kept = keep_what_is_left(config, Sources::system(), &salvage);
+    let aside = web::run(config, kept).map_err(|e| e.to_string())??;
     println!("The store holds what was left. Everybody was signed out; all signing keys are new.");
     println!("What was revoked, disabled or changed, and is among the lost, must be done again.");
-    println!("The damaged store was set aside in {}.", config.data_dir.join(aside).display());
+    println!("The damaged store was set aside in {}.", aside.display());
     Ok(())
 }
 

@@ -12,11 +12,11 @@ use crate::auth::vault::Vault;
 use crate::auth::{keyfile, place};
 use crate::config::Config;
 use crate::store::backup::{Header, Piece};
-use crate::store::engine::{self, DirectoryLock, OpenError, Options};
+use crate::store::engine::{self, DirectoryLock, OpenError, Options, Salvage};
 use crate::store::{Store, swap};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a check needs of the store's cache: it reads every record once.
@@ -102,10 +102,10 @@ pub async fn prepare_restore(
 
     let store = Store::open(options, config.store.session_cache as usize).map_err(|e| e.to_string())?;
     let auth = assemble(config, store, vault, sources).await.map_err(words)?;
-    let new = auth.survey().await.map_err(|refusal| words(said(refusal)))?;
+    let new = auth.survey().await.map_err(|refusal| words(said(config, refusal)))?;
     let known = old.as_ref().ok().and_then(Option::as_ref);
     let suspended_apps =
-        auth.take_over(&Admin::console(), known).await.map_err(|refusal| words(said(refusal)))?;
+        auth.take_over(&Admin::console(), known).await.map_err(|refusal| words(said(config, refusal)))?;
     drop(auth);
     wait_until_closed(&next).await?;
 
@@ -161,6 +161,40 @@ pub async fn restore(
     keyfile::settle(&config.data_dir).map_err(|e| e.to_string())?;
     drop(lock);
     Ok(report)
+}
+
+/// Puts what is left of a damaged store in the place of it, with everything of everybody ended. Answers where the damaged
+/// one was set aside. The caller has it open, and so holds the directory's lock.
+///
+/// # Errors
+/// In words; the damaged store is as it was.
+pub async fn keep_what_is_left(
+    config: &Config,
+    sources: Sources,
+    salvage: &Salvage,
+) -> Result<PathBuf, String> {
+    let io = |e: std::io::Error| format!("{}: {e}", config.data_dir.display());
+    let words = |e: StartError| e.to_string();
+    // What an earlier attempt left.
+    swap::finish(&config.data_dir).map_err(io)?;
+    let next = swap::next(&config.data_dir);
+    let vault = Vault::new(&master_key(config, None).map_err(words)?);
+    let options = options(config, &next, &vault);
+    engine::restore(&options, salvage.pieces()).map_err(|e| e.to_string())?;
+    let now = sources.clock.now();
+    let store = Store::open(options, config.store.session_cache as usize).map_err(|e| e.to_string())?;
+    let auth = assemble(config, store, vault, sources).await.map_err(words)?;
+    let ended = async {
+        auth.mend_guards().await?;
+        auth.invalidate_all(&Admin::console()).await
+    };
+    ended.await.map_err(|refusal| words(said(config, refusal)))?;
+    drop(auth);
+    wait_until_closed(&next).await?;
+    let name = format!("before-accepting-loss-{}", now.ms());
+    swap::ready(&config.data_dir, swap::Old::SetAside(&name)).map_err(io)?;
+    swap::finish(&config.data_dir).map_err(io)?;
+    Ok(swap::aside(&config.data_dir).join(name))
 }
 
 fn look_through(file: &Path, secret: Option<&BackupSecret>) -> Result<(), String> {

@@ -18,6 +18,11 @@ pub fn next(directory: &Path) -> PathBuf {
     directory.join("next")
 }
 
+/// Where stores are kept that were replaced.
+pub fn aside(directory: &Path) -> PathBuf {
+    directory.join("aside")
+}
+
 /// What becomes of the old store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Old<'a> {
@@ -37,7 +42,7 @@ pub fn ready(directory: &Path, old: Old<'_>) -> io::Result<()> {
         Old::SetAside(name) => name.to_owned(),
         Old::Discarded => free_name(directory),
     };
-    if directory.join("aside").join(&name).exists() {
+    if aside(directory).join(&name).exists() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("aside/{name}")));
     }
     let half = next.join("ready.half");
@@ -52,7 +57,7 @@ pub fn ready(directory: &Path, old: Old<'_>) -> io::Result<()> {
 
 fn free_name(directory: &Path) -> String {
     let mut names = (0u32..).map(|n| format!("{DISCARDED}{n}"));
-    names.find(|name| !directory.join("aside").join(name).exists()).unwrap_or_default()
+    names.find(|name| !aside(directory).join(name).exists()).unwrap_or_default()
 }
 
 /// Moves a marked store in, and throws an unmarked one away. Called with the directory's lock held, before anything is
@@ -61,7 +66,7 @@ fn free_name(directory: &Path) -> String {
 /// # Errors
 /// When a file cannot be moved; called again it goes on.
 pub fn finish(directory: &Path) -> io::Result<()> {
-    let (next, aside) = (next(directory), directory.join("aside"));
+    let (next, aside) = (next(directory), aside(directory));
     if next.join(MARK).exists() {
         let name = std::fs::read_to_string(next.join(MARK))?;
         let kept = aside.join(name);
