@@ -4,7 +4,7 @@ use super::ask_or_do;
 use crate::auth::backup::secret::BackupSecret;
 use crate::config::Config;
 use crate::console::Command;
-use crate::entropy::Entropy;
+use crate::start::Sources;
 use clap::Args;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
@@ -95,7 +95,7 @@ fn copy(from: &Path, mut to: File) -> io::Result<()> {
 
 /// Makes a key file.
 pub(super) fn make_key(path: &Path) -> Result<ExitCode, String> {
-    let key = zeroize::Zeroizing::new(Entropy::system().bytes::<32>());
+    let key = zeroize::Zeroizing::new(Sources::system().entropy.bytes::<32>());
     let written = create(path).and_then(|mut file| {
         file.write_all(key.as_ref())?;
         file.sync_all()

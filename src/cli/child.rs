@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// A million records take a minute or two; what hangs must not hang for ever.
 const SECONDS_MAX: u64 = 3600;
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY_MS: u64 = 50;
 /// More than any report has.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// The lowest: everything else goes first.
@@ -105,22 +105,20 @@ fn run<T: DeserializeOwned>(mut command: Command, order: &Order) -> Result<T, St
 
 #[allow(clippy::disallowed_methods)] // a thread that has nothing else to do
 fn wait(child: &mut Child) -> Result<std::process::ExitStatus, String> {
-    let took = crate::clock::Stopwatch::start();
-    loop {
+    for _ in 0..SECONDS_MAX * 1000 / LOOK_EVERY_MS {
         if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
             return Ok(status);
         }
-        if took.elapsed_us() > SECONDS_MAX * 1_000_000 {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(format!("it was not done after {SECONDS_MAX} s"));
-        }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS));
     }
+    let _ = child.kill();
+    let _ = child.wait();
+    Err(format!("it was not done after {SECONDS_MAX} s"))
 }
 
 /// The child's side of a check.
 pub(super) fn verify(config: &Config, file: &Path, scratch: &Path) -> ExitCode {
+    end_with_parent();
     // Nice also stands last in the queue of the disk, where its scheduler knows queues at all.
     if let Err(e) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(%e, "the check of a backup cannot yield");
@@ -130,11 +128,20 @@ pub(super) fn verify(config: &Config, file: &Path, scratch: &Path) -> ExitCode {
 
 /// The child's side of a restore from the set-up page: nothing was there before that could be compared.
 pub(super) fn prepare(config: &Config, file: &Path) -> ExitCode {
+    end_with_parent();
     let prepared = secret_told().and_then(|secret| {
         let prepared = prepare_restore(config, Sources::system(), file, secret.as_ref(), Ok(None));
         web::run(config, prepared).map_err(|e| e.to_string())?
     });
     answer(prepared.map(|prepared| prepared.report))
+}
+
+/// Whoever asked and was killed will ask again: two at once would be at the same files.
+fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)) {
+        tracing::debug!(%e, "this process may outlive the one that started it");
+    }
 }
 
 fn secret_told() -> Result<Option<BackupSecret>, String> {

@@ -40,7 +40,7 @@ const TABLE: &[(&str, Access)] = &[
     ("GET /setup", Page(&[404])),
     ("POST /setup", Page(&[404])),
     ("POST /setup/code", Page(&[403])),
-    ("POST /setup/restore", Page(&[403, 411])),
+    ("POST /setup/restore", Page(&[404])),
     ("GET /account", Account),
     ("GET /account/ended", Account),
     ("POST /account/name", Account),

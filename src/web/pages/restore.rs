@@ -40,6 +40,9 @@ async fn permit(request: &Request<'_>) -> Result<Restoring, Problem> {
         return Err(Problem::of_status(Status::BadRequest));
     };
     visitor.refuse_foreign_form()?;
+    if auth.is_set_up().await? {
+        return Err(Refusal::SetUpClosed.into());
+    }
     let bytes = request.headers().get_one("content-length").and_then(|text| text.parse::<u64>().ok());
     let bytes = bytes.ok_or_else(|| Problem::of_status(Status::LengthRequired))?;
     let most = Site::of(request).map_or(0, |site| u64::from(site.config.backup.upload_mb_max) << 20);
