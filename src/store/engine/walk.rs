@@ -6,6 +6,7 @@
 
 use super::head::{Head, StoreKeys, Totals, Touched};
 use super::{Key, StoreError};
+use crate::clock::Stopwatch;
 use crate::store::tables;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use tokio::sync::oneshot;
 
 /// How many records one slice reads: the writer is away for as long.
 const SLICE_RECORDS: usize = 1000;
+/// And how long one may take where reading is slow, as of a large store from a cold disk.
+const SLICE_US_MAX: u64 = 10_000;
 /// How many pieces may wait before the walk pauses.
 const BACKLOG_PIECES: usize = 4;
 /// How many may wait when groups go on while the walk pauses; then whoever takes the dump is too slow.
@@ -109,8 +112,9 @@ impl Walk {
         }
         let from = self.cursor.clone().map_or(Bound::Unbounded, Bound::Excluded);
         let wants_records = matches!(self.listener, Listener::Dump(..));
-        let (mut read, mut records) = (0, Vec::new());
-        for found in db.range::<Key, _>((from, Bound::Unbounded)).take(SLICE_RECORDS) {
+        let (mut read, mut records, mut is_at_end) = (0, Vec::new(), true);
+        let watch = Stopwatch::start();
+        for found in db.range::<Key, _>((from, Bound::Unbounded)) {
             let (key, value) = found?;
             read += 1;
             self.totals.add(keys, &key, &value);
@@ -119,11 +123,15 @@ impl Walk {
                 records.push((key.to_vec(), value.to_vec()));
             }
             self.cursor = Some(key.to_vec());
+            if read == SLICE_RECORDS || watch.elapsed_us() > SLICE_US_MAX {
+                is_at_end = false;
+                break;
+            }
         }
         if !records.is_empty() && self.pass_on(Piece::Records(records)) == Step::GivenUp {
             return Ok(Step::GivenUp);
         }
-        if read == SLICE_RECORDS {
+        if !is_at_end {
             return Ok(Step::Further);
         }
         compare(&self.totals, &head.totals)?;
