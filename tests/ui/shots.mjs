@@ -102,8 +102,21 @@ const unclaimed = await boot({ claimed: false });
 const guest = await visitor(browser, unclaimed.origin);
 const reply = await guest.page.goto(unclaimed.setupLink());
 if (reply?.ok()) await shoot(guest.page, 'setup');
+await guest.page.getByText('Restore a backup instead').click();
+await shoot(guest.page, 'setup-restore');
 await guest.context.clearCookies();
 if ((await guest.page.goto('/setup'))?.ok()) await shoot(guest.page, 'setup-code');
+await guest.page.goto(unclaimed.setupLink());
+await guest.page.getByText('Restore a backup instead').click();
+const backup = await admin.must('POST', '/admin/backups', {});
+const bytes = await fetch(`${house.origin}/api/v1/admin/backups/${backup.name}`, { headers: { authorization: `Bearer ${admin.token}` } });
+const buffer = Buffer.from(await bytes.arrayBuffer());
+for (const [name, content] of /** @type {[string, Buffer][]} */ ([['setup-not-restored', Buffer.from('no backup')], ['restored', buffer]])) {
+  await guest.page.getByLabel('Backup', { exact: true }).setInputFiles({ name: backup.name, mimeType: 'application/octet-stream', buffer: content });
+  await guest.page.getByRole('button', { name: 'Restore' }).click();
+  await guest.page.waitForLoadState();
+  await shoot(guest.page, name);
+}
 
 await browser.close();
 for (const fault of faults) console.log(fault);

@@ -46,6 +46,45 @@ export async function hosted(t, browser) {
     await leave();
   }));
 
+  const restores = 'a backup takes the place of an empty server, also without JavaScript, and everybody signs in again';
+  await t.test(restores, () => inHouse({}, async ({ origin: old }) => {
+    const admin = await seed(old);
+    const passphrase = 'a passphrase for the shelf';
+    const { name } = await admin.must('POST', '/admin/backups', { passphrase });
+    const headers = { authorization: `Bearer ${admin.token}` };
+    const reply = await fetch(`${old}/api/v1/admin/backups/${name}`, { headers });
+    const file = { name, mimeType: 'application/octet-stream', buffer: Buffer.from(await reply.arrayBuffer()) };
+    for (const javaScriptEnabled of [true, false]) {
+      await inHouse({ claimed: false }, async ({ origin, setupLink }) => {
+        const { page, leave } = await visitor(browser, origin, { javaScriptEnabled });
+        await page.goto(setupLink());
+        await page.getByText('Restore a backup instead').click();
+        if (javaScriptEnabled) await presentable(page, '/setup, restore');
+        const restore = async (/** @type {string} */ phrase) => {
+          await page.getByLabel('Backup', { exact: true }).setInputFiles(file);
+          await page.getByLabel(/^Passphrase/).fill(phrase);
+          await page.getByRole('button', { name: 'Restore' }).click();
+        };
+        await restore('not the right passphrase');
+        await page.getByText('is not the one of this backup').waitFor();
+        if (javaScriptEnabled) await presentable(page, '/setup, not restored');
+        await restore(passphrase);
+        await page.getByRole('heading', { name: 'The backup is restored' }).waitFor();
+        if (javaScriptEnabled) await presentable(page, '/setup/restore');
+        // It starts anew: for a moment nobody answers.
+        for (let tries = 0; tries < 100; tries++) {
+          const up = await fetch(`${origin}/login`).then(answer => answer.text(), () => '');
+          if (up.includes('Sign in') && !up.includes('not set up yet')) break;
+          await new Promise(resolve => setTimeout(resolve, 100));
+        }
+        await page.goto('/login');
+        await fillIn(page, 'grace', PASSWORD);
+        await page.waitForURL('**/admin');
+        await leave();
+      });
+    }
+  }));
+
   await inHouse({}, async ({ origin }) => {
     const admin = await seed(origin);
 
