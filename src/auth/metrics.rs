@@ -1,6 +1,7 @@
 //! What the appliance tells of itself: plain values, whoever shows them. Nothing is read from the store for it.
 
 use crate::auth::Auth;
+use crate::auth::backup::BackupState;
 use crate::auth::refusal::{Refusal, Verdict};
 use crate::model::Time;
 use crate::store::cache::Uses;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// What the verbs count.
 pub(crate) struct Tallies {
     sign_ins: [Counter; SIGN_INS.len()],
+    refresh_reuses: Counter,
     /// Everything that was over by then has been swept.
     swept_until_ms: AtomicI64,
     started_at: Time,
@@ -20,9 +22,17 @@ pub(crate) struct Tallies {
 /// What comes of a sign-in.
 const SIGN_INS: [&str; 5] = ["signed_in", "refused", "throttled", "overloaded", "failed"];
 
+/// How it stands with the latest backup. `failed`: one was to be made since, and could not.
+const BACKUP_RESULTS: [&str; 5] = ["none", "unverified", "verified", "bad", "failed"];
+
 impl Tallies {
     pub fn new(started_at: Time) -> Self {
-        Self { sign_ins: Default::default(), swept_until_ms: AtomicI64::new(0), started_at }
+        Self {
+            sign_ins: Default::default(),
+            refresh_reuses: Counter::default(),
+            swept_until_ms: AtomicI64::new(0),
+            started_at,
+        }
     }
 
     pub fn count_sign_in<T>(&self, verdict: &Verdict<T>) {
@@ -34,6 +44,10 @@ impl Tallies {
             Err(_) => 1,
         };
         self.sign_ins[result].count();
+    }
+
+    pub fn count_refresh_reuse(&self) {
+        self.refresh_reuses.count();
     }
 
     pub fn note_swept(&self, until: Time) {
@@ -60,6 +74,12 @@ pub struct Metrics {
     pub blacklist: usize,
     /// Sign-ins by what came of them.
     pub sign_ins: Vec<(&'static str, u64)>,
+    /// How often a refresh token was presented again that was used or replaced: by a thief, or after one.
+    pub refresh_reuses: u64,
+    /// `None`: there is no backup.
+    pub backup_age_ms: Option<i64>,
+    /// One of them is true.
+    pub backup_results: [(&'static str, bool); BACKUP_RESULTS.len()],
     /// Since when not everything that was over has been swept.
     pub sweep_lag_ms: i64,
     /// How far the machine's clock is behind, where it is not followed.
@@ -73,7 +93,8 @@ impl Auth {
         let store = engine.stats();
         let records = store.totals.iter().map(|(table, total)| (tables::name(table), total.count)).collect();
         let uses = |name, uses: &Uses| (name, uses.hits.read(), uses.misses.read());
-        let view = self.store.view();
+        let (view, now) = (self.store.view(), self.clock.now());
+        let backup = self.backup_state();
         let swept_until = Time::from_ms(self.tallies.swept_until_ms.load(Ordering::Relaxed));
         Metrics {
             started_at: self.tallies.started_at,
@@ -86,8 +107,21 @@ impl Auth {
             live_sessions: view.live_sessions(),
             blacklist: view.blacklist_size(),
             sign_ins: SIGN_INS.into_iter().zip(self.tallies.sign_ins.iter().map(Counter::read)).collect(),
-            sweep_lag_ms: self.clock.now().since_ms(swept_until.max(self.tallies.started_at)).max(0),
+            refresh_reuses: self.tallies.refresh_reuses.read(),
+            backup_age_ms: backup.last_made_at.map(|made_at| now.since_ms(made_at).max(0)),
+            backup_results: BACKUP_RESULTS.map(|result| (result, result == result_of(&backup))),
+            sweep_lag_ms: now.since_ms(swept_until.max(self.tallies.started_at)).max(0),
             clock_behind_ms: self.clock_behind_ms().unwrap_or(0),
         }
+    }
+}
+
+fn result_of(backup: &BackupState) -> &'static str {
+    match (backup.failed_at, backup.last_made_at, backup.last_verified) {
+        (Some(_), ..) => "failed",
+        (None, None, _) => "none",
+        (None, Some(_), None) => "unverified",
+        (None, Some(_), Some(true)) => "verified",
+        (None, Some(_), Some(false)) => "bad",
     }
 }

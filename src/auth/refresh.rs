@@ -39,7 +39,11 @@ impl Auth {
             let now = self.clock.now();
             let found = self.find(&digest).await?;
             let app = by_app.unwrap_or(&found.token.app).clone();
-            if let Some(answer) = self.present(&token, &digest, &app, &place, found, now).await? {
+            let presented = self.present(&token, &digest, &app, &place, found, now).await;
+            if let Err(Refusal::RefreshReused) = presented {
+                self.tallies.count_refresh_reuse();
+            }
+            if let Some(answer) = presented? {
                 return Ok(answer);
             }
         }

@@ -222,8 +222,8 @@ impl Config {
         let is_open = metrics.token.is_none() && metrics.token_file.is_none();
         if metrics.has_own_address() && is_open && !metrics.address.addresses()[0].is_loopback() {
             out.push(
-                "metrics.address is open to other machines: whoever reaches it reads all figures. Set metrics.token_file, \
-                 or let a firewall keep strangers away"
+                "metrics.address is open to other machines: whoever reaches it reads all figures. Set \
+                 metrics.token_file, or let a firewall keep strangers away"
                     .to_string(),
             );
         }

@@ -1,7 +1,9 @@
 //! `/metrics` behind a token: who gets in, that it keeps the rules of OpenMetrics, and that the figures move.
 
 use crate::house::{Answer, House, PASSWORD};
+use hallpass::auth::check::Admin;
 use hallpass::config::Config;
+use hallpass::model::backup::BackupKind;
 use hallpass::web::Site;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -260,6 +262,57 @@ async fn the_stores_size_stands_beside_what_its_records_take() {
         rocket::tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     panic!("the store was never read whole");
+}
+
+#[rocket::async_test]
+async fn a_backup_is_told_by_its_age_and_what_came_of_it() {
+    let house = house().await;
+    let results = async || {
+        let found = scrape(&house).await;
+        let of = |result| found.get(&format!("hallpass_backup_result{{result=\"{result}\"}}"));
+        let results = ["none", "unverified", "verified", "bad", "failed"];
+        assert_eq!(results.map(of).iter().sum::<f64>(), 1.0);
+        let result = results.into_iter().find(|result| of(result) == 1.0).unwrap();
+        (result, found.0.get("hallpass_backup_age_seconds").copied())
+    };
+    assert_eq!(results().await, ("none", None));
+    house.auth().make_backup(&Admin::console(), BackupKind::Manual, None).await.unwrap();
+    house.advance(5);
+    assert_eq!(results().await, ("unverified", Some(300.0)));
+    // A file where the directory should be.
+    let backups = house.directory().join("data/backups");
+    std::fs::remove_dir_all(&backups).unwrap();
+    std::fs::write(&backups, "").unwrap();
+    house.auth().make_backup(&Admin::console(), BackupKind::Manual, None).await.unwrap_err();
+    assert_eq!(results().await.0, "failed");
+}
+
+#[rocket::async_test]
+async fn a_refresh_token_that_is_used_twice_shows() {
+    let house = house().await;
+    house.boss().await.make_apps().await;
+    house.make_user("ada", false).await;
+    let ada = house.anyone().sign_in("ada", "refresh").await;
+    let first = ada.refresh_token.clone().unwrap();
+    let second = house.anyone().refresh(&first).await.is(200)["refresh_token"].as_str().unwrap().to_owned();
+    house.anyone().refresh(&second).await.is(200);
+    house.anyone().refresh(&first).await.refused(401, "refresh_reused");
+    assert_eq!(scrape(&house).await.get("hallpass_refresh_reuses_total"), 1.0);
+}
+
+/// An alert on a figure that is none would never sound.
+#[rocket::async_test]
+async fn the_alerts_that_we_show_ask_for_figures_that_there_are() {
+    let house = house().await;
+    house.auth().make_backup(&Admin::console(), BackupKind::Manual, None).await.unwrap();
+    let found = scrape(&house).await;
+    let rules = include_str!("../../examples/prometheus/alerts.yml");
+    let words = rules.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let asked: BTreeSet<_> = words.filter(|word| word.starts_with("hallpass_")).collect();
+    assert!(asked.len() >= 5, "{asked:?}");
+    for name in asked {
+        assert!(found.0.keys().any(|at| is_of(at, name, "")), "{name}");
+    }
 }
 
 #[rocket::async_test]

@@ -101,8 +101,17 @@ impl Page<'_> {
         self.histogram("hallpass_hashing", "Time of a hash", Some(Unit::Seconds), &figures.hash_us, US)?;
         self.gauge("hallpass_live_sessions", "Sessions that have not ended", None, figures.live_sessions)?;
         self.gauge("hallpass_blacklist_entries", "Entries of the blacklist", None, figures.blacklist)?;
+        if let Some(age_ms) = figures.backup_age_ms {
+            let age = age_ms as f64 * MS;
+            self.gauge("hallpass_backup_age", "Since the latest backup was made", Some(Unit::Seconds), age)?;
+        }
+        let results = figures.backup_results.iter();
+        let results = results.map(|(result, holds)| ([("result", *result)], u64::from(*holds)));
+        self.gauges("hallpass_backup_result", "How it stands with the latest backup: one is 1", results)?;
         let sign_ins = figures.sign_ins.iter().map(|(result, count)| ([("result", *result)], *count));
-        self.counters("hallpass_sign_ins", "Sign-ins by what came of them", sign_ins)
+        self.counters("hallpass_sign_ins", "Sign-ins by what came of them", sign_ins)?;
+        let reuses = "Sessions that ended because a refresh token was used twice";
+        self.counter("hallpass_refresh_reuses", reuses, figures.refresh_reuses)
     }
 
     fn requests(&mut self, requests: &Counted) -> fmt::Result {
