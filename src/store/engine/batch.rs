@@ -1,6 +1,7 @@
 //! What a verb asks for, and what becomes of it.
 
 use super::{Key, Record};
+use crate::store::tables;
 
 /// What a batch relied on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,4 +63,16 @@ pub enum StoreError {
     Failed(String),
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+}
+
+impl StoreError {
+    /// The same with the name of the table that was read.
+    pub(super) fn in_table(self, table: Option<u8>) -> Self {
+        match (self, table) {
+            (Self::Corrupt(what), Some(table)) if !what.starts_with("table ") => {
+                Self::Corrupt(format!("table {}: {what}", tables::name(table)))
+            }
+            (other, _) => other,
+        }
+    }
 }

@@ -50,6 +50,14 @@ impl Range {
         (self.from.clone(), self.to.clone())
     }
 
+    /// The table that it begins in.
+    pub(super) fn table(&self) -> Option<u8> {
+        match &self.from {
+            Bound::Included(key) | Bound::Excluded(key) => key.first().copied(),
+            Bound::Unbounded => None,
+        }
+    }
+
     /// A cursor from outside may lie beyond the end: sled panics on such a range.
     pub(super) fn is_empty(&self) -> bool {
         match (&self.from, &self.to) {

@@ -71,7 +71,7 @@ impl Shared {
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<Record>, StoreError> {
-        self.read(|db| db.get(key)?.map(|bytes| Record::decode(&bytes)).transpose())
+        self.read(key.first().copied(), |db| db.get(key)?.map(|bytes| Record::decode(&bytes)).transpose())
     }
 
     pub fn scan(
@@ -83,7 +83,7 @@ impl Shared {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        self.read(|db| {
+        self.read(range.table(), |db| {
             let iter = db.range::<Key, _>(range.bounds());
             let read = |found: sled::Result<(sled::IVec, sled::IVec)>| {
                 let (key, bytes) = found?;
@@ -97,14 +97,14 @@ impl Shared {
     }
 
     /// A read that fails, or that panics inside sled, is no less a sign of damage than a write.
-    fn read<T>(&self, read: impl FnOnce(&sled::Db) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn read<T>(
+        &self,
+        table: Option<u8>,
+        read: impl FnOnce(&sled::Db) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.refuse_if_failed()?;
-        let result = quietly(|| read(&self.db))
-            .unwrap_or_else(|_| Err(StoreError::Corrupt("a record could not be read".into())));
-        if let Err(error) = &result {
-            self.fail(error.clone());
-        }
-        result
+        let result = quietly(|| read(&self.db)).unwrap_or_else(|_| Err(unreadable()));
+        result.map_err(|error| error.in_table(table)).inspect_err(|error| self.fail(error.clone()))
     }
 
     /// The writer goes to work, or comes back from it.
@@ -113,10 +113,18 @@ impl Shared {
     }
 }
 
+/// What is said of a panic inside sled, and of what it calls corrupt.
+pub(super) fn unreadable() -> StoreError {
+    StoreError::Corrupt("a record cannot be read".into())
+}
+
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
-            sled::Error::Corruption { .. } => Self::Corrupt(error.to_string()),
+            sled::Error::Corruption { .. } => {
+                tracing::error!(%error, "the database found damage");
+                unreadable()
+            }
             other => Self::Failed(other.to_string()),
         }
     }

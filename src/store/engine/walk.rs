@@ -95,6 +95,11 @@ impl Walk {
         self.bytes
     }
 
+    /// The table that it is in.
+    pub fn table(&self) -> Option<u8> {
+        self.cursor.as_ref().and_then(|key| key.first().copied())
+    }
+
     /// Somebody waits for it: then it makes haste.
     pub fn is_awaited(&self) -> bool {
         !matches!(self.listener, Listener::Nobody)

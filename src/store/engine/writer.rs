@@ -4,7 +4,7 @@ use super::head::{HEAD_KEY, Head, Identity, Touched};
 use super::place::free_bytes;
 use super::quiet::{is_broken, quietly};
 use super::record::version_of;
-use super::shared::Shared;
+use super::shared::{Shared, unreadable};
 use super::sidecar::{Sidecar, Witness};
 use super::walk::{Listener, Step, Walk};
 use super::{Batch, Change, Expect, GROUP_OPERATIONS_MAX, Key, Op, Outcome, Record, StoreError};
@@ -230,8 +230,12 @@ impl Writer {
         if let Some((_, new)) = group.touched.get(key) {
             return Ok(new.as_deref().and_then(version_of));
         }
-        let bytes = self.shared.db.get(key)?;
+        let bytes = self.read(key)?;
         Ok(bytes.and_then(|bytes| version_of(&bytes)))
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<sled::IVec>, StoreError> {
+        self.shared.db.get(key).map_err(|error| StoreError::from(error).in_table(key.first().copied()))
     }
 
     fn set(&self, group: &mut Group, key: Key, payload: Option<&Vec<u8>>) -> Result<(), StoreError> {
@@ -240,7 +244,7 @@ impl Writer {
             Some((_, new)) => *new = value,
             None => {
                 // No blind writes: what lay there is taken out of the digest.
-                let old = self.shared.db.get(&key)?;
+                let old = self.read(&key)?;
                 group.touched.insert(key.clone(), (old, value));
             }
         }
@@ -302,7 +306,9 @@ impl Writer {
         self.shared.beat();
         let step = self.shared.refuse_if_failed().and_then(|()| {
             quietly(|| walk.read_slice(&self.shared.db, &self.shared.keys, &self.head))
-                .unwrap_or_else(|_| Err(StoreError::Corrupt("a record could not be read".into())))
+                .unwrap_or_else(|_| Err(unreadable()))
+                // There, or at the beginning of the next one.
+                .map_err(|error| error.in_table(walk.table()))
         });
         self.shared.beat();
         match step {
