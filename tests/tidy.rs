@@ -93,11 +93,11 @@ fn may_use_beside(user: &str, beside: &str, line: &str) -> bool {
         "clock" => match user {
             // To measure how long something takes is not to ask what time it is.
             "store" | "web" => line.contains("Stopwatch"),
-            user => ["auth", "start", "serve", "logging", "clock"].contains(&user),
+            user => ["auth", "start", "serve", "cli", "logging", "clock"].contains(&user),
         },
         // Numbers that anyone may count up.
         "tally" => true,
-        "entropy" => ["auth", "start", "serve", "entropy"].contains(&user),
+        "entropy" => ["auth", "start", "serve", "cli", "entropy"].contains(&user),
         "config" | "logging" => !["model", "store", "auth", "clock", "entropy"].contains(&user),
         _ => false,
     }

@@ -163,8 +163,8 @@ pub async fn restore(
     Ok(report)
 }
 
-/// Puts what is left of a damaged store in the place of it, with everything of everybody ended. Answers where the damaged
-/// one was set aside. The caller has it open, and so holds the directory's lock.
+/// Puts what is left of a damaged store in the place of it, with everything of everybody ended. Answers where the
+/// damaged one was set aside. The caller has it open, and so holds the directory's lock.
 ///
 /// # Errors
 /// In words; the damaged store is as it was.

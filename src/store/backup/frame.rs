@@ -1,5 +1,5 @@
-//! Frames: deflated, sealed where there is a key, hashed. What is read is not trusted: no length, and nothing that
-//! inflates.
+//! Frames: deflated, sealed where there is a key, hashed. What is read is not trusted: no length, and nothing
+//! that inflates.
 
 use super::{BackupError, HASH_BYTES};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};

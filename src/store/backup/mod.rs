@@ -6,12 +6,14 @@
 //! SHA-256 of all before it 32, and nothing behind
 //! ```
 //!
-//! A frame's body is a stretch of pieces (see `piece`), deflated, and in a sealed backup under AES-256-GCM by a key of
-//! this file alone. The nonce is the frame's number with the mark of the last one, so frames that were cut off, left
-//! out or moved do not open; and the key comes of the whole header, so that none opens under another header. Without a
-//! key the checksum finds damage, but not intent: whoever can write to the file can make another one.
+//! A frame's body is a stretch of pieces (see `piece`), deflated, and in a sealed backup under AES-256-GCM by
+//! a key of this file alone. The nonce is the frame's number with the mark of the last one, so frames that
+//! were cut off, left out or moved do not open; and the key comes of the whole header, so that none opens
+//! under another header. Without a key the checksum finds damage, but not intent: whoever can write to the
+//! file can make another one.
 //!
-//! The master key is in no backup: all that it signed and sealed is replaced at a restore anyway, so another one does.
+//! The master key is in no backup: all that it signed and sealed is replaced at a restore anyway, so another
+//! one does.
 
 mod frame;
 mod piece;
