@@ -8,6 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CI=true
 CRASH_ROUNDS=${HALLPASS_CRASH_ROUNDS:-50}
 TRANSFER_USERS=${HALLPASS_TRANSFER_USERS:-20000}
+BACKUP_KILLS=${HALLPASS_BACKUP_KILLS:-60}
+BACKUP_RECORDS=${HALLPASS_BACKUP_RECORDS:-100000}
 PYTHON=$PWD/target/python/bin/python
 NODE_MAJOR=20
 # Every appliance that a test starts would read them, and refuse what it does not know.
@@ -91,6 +93,7 @@ install_libraries() {
 
 rust_tests() {
     export HALLPASS_CRASH_ROUNDS=$CRASH_ROUNDS HALLPASS_TRANSFER_USERS=$TRANSFER_USERS
+    export HALLPASS_BACKUP_KILLS=$BACKUP_KILLS HALLPASS_BACKUP_RECORDS=$BACKUP_RECORDS
     # Both also build target/debug/hallpass, which the stages after this one run.
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --locked --no-fail-fast

@@ -15,6 +15,9 @@ const END: u8 = 3;
 const REMOVED: u32 = u32::MAX;
 const DAMAGED: BackupError = BackupError::Damaged("a frame holds no pieces");
 
+/// A key with its value, or without where it is removed.
+type Entry = (Key, Option<Vec<u8>>);
+
 /// How many there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -48,7 +51,7 @@ impl Packer {
     /// A key or a value that no frame could hold.
     pub fn push(&mut self, key: &[u8], value: Option<&[u8]>, max: usize) -> Result<(), BackupError> {
         let size = key.len() + value.map_or(0, <[u8]>::len) + 6;
-        let length = u16::try_from(key.len()).ok().filter(|_| 1 + size <= max);
+        let length = u16::try_from(key.len()).ok().filter(|_| size < max);
         let length = length.ok_or(BackupError::TooLarge(size))?;
         self.bytes.extend_from_slice(&length.to_be_bytes());
         self.bytes.extend_from_slice(key);
@@ -79,7 +82,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<(Piece, Option<Counts>), BackupErro
     match *kind {
         RECORDS => {
             let entries = unpack_entries(rest)?;
-            let whole = |(key, value): (Key, Option<Vec<u8>>)| Some((key, value?));
+            let whole = |(key, value): Entry| Some((key, value?));
             let records: Option<Vec<_>> = entries.into_iter().map(whole).collect();
             Ok((Piece::Records(records.ok_or(DAMAGED)?), None))
         }
@@ -95,7 +98,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<(Piece, Option<Counts>), BackupErro
     }
 }
 
-fn unpack_entries(mut rest: &[u8]) -> Result<Vec<(Key, Option<Vec<u8>>)>, BackupError> {
+fn unpack_entries(mut rest: &[u8]) -> Result<Vec<Entry>, BackupError> {
     let mut entries = Vec::new();
     while !rest.is_empty() {
         let (length, after) = rest.split_first_chunk().ok_or(DAMAGED)?;

@@ -72,7 +72,7 @@ impl<R: Read> Unopened<R> {
                         SealedBy::KeyFile => BackupError::WrongKeyFile,
                     },
                 )?;
-                Some(Seal::new(&*key.of_file(&sealed.salt, &self.beginning)))
+                Some(Seal::new(&key.of_file(&sealed.salt, &self.beginning)))
             }
         };
         let frames = FrameReader::new(self.input, &self.beginning, seal);

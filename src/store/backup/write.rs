@@ -28,7 +28,7 @@ impl<W: Write> Writer<W> {
     pub fn begin(out: W, header: &Header, key: Option<&SealingKey>) -> Result<Self, BackupError> {
         let beginning = beginning(header);
         let seal = match (&header.sealed, key) {
-            (Some(sealed), Some(key)) => Some(Seal::new(&*key.of_file(&sealed.salt, &beginning))),
+            (Some(sealed), Some(key)) => Some(Seal::new(&key.of_file(&sealed.salt, &beginning))),
             (None, None) => None,
             (Some(_), None) => return Err(BackupError::NeedsPassphrase),
             (None, Some(_)) => return Err(BackupError::NotSealed),
