@@ -7,6 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # A check that cannot run fails: this script is the one that brings everything along.
 export CI=true
 CRASH_ROUNDS=${HALLPASS_CRASH_ROUNDS:-50}
+POWER_IMAGES=${HALLPASS_POWER_IMAGES:-100}
+FAULT_POINTS=${HALLPASS_FAULT_POINTS:-200}
 TRANSFER_USERS=${HALLPASS_TRANSFER_USERS:-20000}
 BACKUP_KILLS=${HALLPASS_BACKUP_KILLS:-60}
 BACKUP_RECORDS=${HALLPASS_BACKUP_RECORDS:-100000}
@@ -94,6 +96,7 @@ install_libraries() {
 rust_tests() {
     export HALLPASS_CRASH_ROUNDS=$CRASH_ROUNDS HALLPASS_TRANSFER_USERS=$TRANSFER_USERS
     export HALLPASS_BACKUP_KILLS=$BACKUP_KILLS HALLPASS_BACKUP_RECORDS=$BACKUP_RECORDS
+    export HALLPASS_POWER_IMAGES=$POWER_IMAGES HALLPASS_FAULT_POINTS=$FAULT_POINTS
     # Both also build target/debug/hallpass, which the stages after this one run.
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --locked --no-fail-fast

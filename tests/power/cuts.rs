@@ -5,7 +5,7 @@ use crate::past::{Past, assert_none, house_after};
 use crate::recording::{Load, Recording};
 use crate::server::House;
 use crate::shim::{Shim, library};
-use crate::{dice, images};
+use crate::{dice, images, images_of_an_occasion};
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn a_power_cut_in_the_first_start_loses_nothing_and_the_next_start_goes_on() {
     let mut dice = dice();
     let load = Load { time: Duration::ZERO, ..LOAD };
     let Recording { past, promises, furnished } = Recording::of(&mut House::new(), library, load, &mut dice);
-    let moments = past.moments(images(), 0..furnished, &mut dice);
+    let moments = past.moments(images_of_an_occasion(), 0..furnished, &mut dice);
     assert_none(past.cut(&moments, &mut dice, |house, cut| promises.hold(house, cut)));
 }
 
@@ -61,7 +61,7 @@ fn a_second_power_cut_while_it_starts_after_the_first_loses_nothing() {
     let Some(library) = library() else { return };
     let mut dice = dice();
     let Recording { past, promises, .. } = Recording::of(&mut House::new(), library, LOAD, &mut dice);
-    let moments = past.moments(images().div_ceil(4), past.all(), &mut dice);
+    let moments = past.moments(images_of_an_occasion(), past.all(), &mut dice);
     let seed = dice.below(usize::MAX) as u64;
     let twice = |house: &House, cut: u64| {
         let mut dice = Dice(seed ^ cut | 1);

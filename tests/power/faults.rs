@@ -3,7 +3,8 @@
 use crate::disk::{Disk, Luck};
 use crate::ledger::Reach;
 use crate::past::house_after;
-use crate::recording::{Person, furnish, raw_panic};
+use crate::rebuilds::{self, of_the_fixture};
+use crate::recording::{Person, furnish, raw_panic, started};
 use crate::server::{ADMIN_PASSWORD, Api, House, Server, copy};
 use crate::shim::{Calls, EIO, ENOSPC, Fault, Shim, library};
 use crate::{dice, in_parallel, number};
@@ -180,55 +181,61 @@ fn whatever_call_to_the_disk_fails_nothing_answered_is_lost_and_the_process_ends
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+/// Lets the k-th of these calls of a start fail, for every k that there is; then starts without faults, and looks.
+fn every_call_of_a_start(
+    library: &Path,
+    calls: Calls,
+    house: impl Fn() -> House + Sync,
+    look: impl Fn(&Api) -> Vec<String> + Sync,
+) -> usize {
+    let attempt = |k: u32| {
+        let mut house = house();
+        let shim = Shim::over(&mut house, library);
+        let (fault, is_lasting) = KINDS[k as usize % KINDS.len()];
+        shim.arm(k, calls, fault, is_lasting);
+        let said = match house.try_start() {
+            Err(said) => said,
+            Ok(mut server) => {
+                server.kill();
+                server.said()
+            }
+        };
+        let (hit, said) = (shim.hit()?, said + &house.logged());
+        Shim::off(&mut house);
+        let mut faults: Vec<String> = raw_panic(&said).into_iter().collect();
+        if said.starts_with("signal") {
+            faults.push("it does not end by itself".into());
+        }
+        faults.extend(started(&house, &look));
+        let at = format!("call {k} ({hit}), {fault:?}");
+        Some(faults.iter().map(|fault| format!("{at}: {fault}; it said {said}")).collect::<Vec<_>>())
+    };
+    let mut met = 0;
+    for first in (1..).step_by(WORKERS) {
+        let calls = (first..first + WORKERS as u32).collect();
+        let found = in_parallel(WORKERS, calls, attempt);
+        let faults: Vec<&String> = found.iter().flatten().flatten().collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+        met += found.iter().flatten().count();
+        if found.iter().all(Option::is_none) {
+            break;
+        }
+    }
+    met
+}
+
 #[test]
 fn whatever_call_fails_during_a_start_it_is_refused_in_words_and_the_next_start_is_whole() {
     let Some(library) = library() else { return };
     let pattern = Pattern::new(library);
-    // The first start of all, and one that finds what was there.
-    for is_first in [true, false] {
-        let attempt = |k: u32| {
-            let mut house = if is_first { House::new() } else { pattern.copied() };
-            let shim = Shim::over(&mut house, library);
-            let (fault, is_lasting) = KINDS[k as usize % KINDS.len()];
-            shim.arm(k, Calls::All, fault, is_lasting);
-            let started = house.try_start();
-            let hit = shim.hit()?;
-            let said = match started {
-                Err(said) => said,
-                Ok(mut server) => {
-                    server.kill();
-                    server.said()
-                }
-            };
-            let said = said + &house.logged();
-            Shim::off(&mut house);
-            let mut faults: Vec<String> = raw_panic(&said).into_iter().collect();
-            if said.starts_with("signal") {
-                faults.push("it does not end by itself".into());
-            }
-            match house.try_start() {
-                Ok(server) => drop(server.api.boss()),
-                Err(said) => faults.push(format!("it does not start afterwards: {said}")),
-            }
-            Some(
-                faults
-                    .iter()
-                    .map(|it| format!("call {k} ({hit}), {fault:?}: {it}; it said {said}"))
-                    .collect(),
-            )
-        };
-        let mut met = 0;
-        for first in (1..).step_by(WORKERS) {
-            let calls = (first..first + WORKERS as u32).collect();
-            let found: Vec<Option<Vec<String>>> = in_parallel(WORKERS, calls, attempt);
-            let faults: Vec<&String> = found.iter().flatten().flatten().collect();
-            assert!(faults.is_empty(), "{faults:#?}");
-            met += found.iter().flatten().count();
-            if found.iter().all(Option::is_none) {
-                break;
-            }
-        }
-        println!("{met} calls during a start, first of all: {is_first}");
-        assert!(met >= 8, "only {met} calls during a start");
-    }
+    let opens = |api: &Api| {
+        drop(api.boss());
+        vec![]
+    };
+    let first = every_call_of_a_start(library, Calls::All, House::new, opens);
+    let later = every_call_of_a_start(library, Calls::All, || pattern.copied(), opens);
+    let migrating = every_call_of_a_start(library, Calls::All, rebuilds::house_of_the_fixture, of_the_fixture);
+    let reading = every_call_of_a_start(library, Calls::Reads, || pattern.copied(), opens);
+    println!("calls met: first start {first}, later {later}, migrating {migrating}, reading {reading}");
+    assert!(first > 40 && later > 8 && migrating > 20 && reading > 8, "too few");
 }

@@ -23,7 +23,7 @@ mod set_up;
 mod shim;
 mod slow;
 
-const IMAGES: usize = 8;
+const IMAGES: usize = 16;
 
 fn number(variable: &str, otherwise: usize) -> usize {
     match std::env::var(variable) {
@@ -32,9 +32,14 @@ fn number(variable: &str, otherwise: usize) -> usize {
     }
 }
 
-/// How many disks each test of power cuts looks at.
+/// How many disks are looked at that a power cut left at work.
 fn images() -> usize {
     number("HALLPASS_POWER_IMAGES", IMAGES)
+}
+
+/// How many for each of the rarer occasions.
+fn images_of_an_occasion() -> usize {
+    images().div_ceil(4)
 }
 
 fn dice() -> disk::Dice {

@@ -168,7 +168,28 @@ impl Promises {
         started(house, |api| self.faults(api, cut))
     }
 
-    fn faults(&self, api: &Api, cut: u64) -> Vec<String> {
+    /// Whether there are such people at all.
+    pub fn is_known(&self, api: &Api) -> bool {
+        let path = format!("/api/v1/admin/users/{}", self.people[0].user);
+        api.get(&path, Some(&api.boss())).expect("an answer").is_ok()
+    }
+
+    /// What opens something, though everything was ended.
+    pub fn still_open(&self, api: &Api) -> Vec<String> {
+        let boss = api.boss();
+        let holds = self.people.iter().flat_map(|person| person.ledger_at(u64::MAX, &boss).holds);
+        let open = holds.filter(|hold| {
+            let is_open = |answer: Option<Answer>| answer.is_some_and(|answer| answer.is_ok());
+            let refresh = |token: &String| {
+                is_open(api.post("/api/v1/auth/refresh", None, json!({ "refresh_token": token })))
+            };
+            is_open(api.get("/api/v1/auth/session", Some(&hold.bearer)))
+                || hold.refresh.as_ref().is_some_and(refresh)
+        });
+        open.map(|hold| format!("a sign-in to {} of before is open", hold.app)).collect()
+    }
+
+    pub fn faults(&self, api: &Api, cut: u64) -> Vec<String> {
         let answer = api.sign_in("admin", ADMIN_PASSWORD, "hallpass");
         let Some(boss) = answer.as_ref().and_then(|answer| answer.text("session_token")) else {
             return vec![format!("the administrator cannot sign in: {answer:?}")];

@@ -5,7 +5,7 @@ use crate::past::{Past, assert_none};
 use crate::recording::started;
 use crate::server::{Api, House};
 use crate::shim::{Shim, library};
-use crate::{dice, images};
+use crate::{dice, images_of_an_occasion};
 use serde_json::json;
 
 const PRESENTATIONS: usize = 64;
@@ -43,7 +43,8 @@ fn of_a_token_presented_64_times_at_once_every_answer_works_after_a_power_cut_an
     // From before the first group to the last answer, and a little beyond.
     let from = past.records.partition_point(|record| record.end <= begun);
     let to = past.records.partition_point(|record| record.end <= answers[PRESENTATIONS - 1].0);
-    let moments = past.moments(images(), from - 1..(to + 2).min(past.records.len()), &mut dice);
+    let moments =
+        past.moments(images_of_an_occasion(), from - 1..(to + 2).min(past.records.len()), &mut dice);
     assert_none(past.cut(&moments, &mut dice, |house, cut| {
         let answered = answers.partition_point(|(at, _)| *at <= cut);
         // Where nobody was answered the first token is still good; it may have been spent.

@@ -6,7 +6,7 @@ use crate::past::{Past, assert_none};
 use crate::recording::started;
 use crate::server::{ADMIN_PASSWORD, Api, House};
 use crate::shim::{Shim, library};
-use crate::{dice, images};
+use crate::{dice, images_of_an_occasion};
 
 const PASSWORD: &str = "a long and lovely passphrase";
 const LOGINS: [&str; 4] = ["ada", "ben", "cleo", "dora"];
@@ -45,7 +45,7 @@ fn after_a_power_cut_during_set_up_there_is_the_one_who_was_told_so_or_set_up_is
     assert!(server.terminate().success());
 
     let past = Past { disk, records: shim.records() };
-    let moments = past.moments(images(), past.all(), &mut dice);
+    let moments = past.moments(images_of_an_occasion(), past.all(), &mut dice);
     assert_none(past.cut(&moments, &mut dice, |house, cut| {
         started(house, |api| {
             let found = administrators(api);

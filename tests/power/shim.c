@@ -30,6 +30,7 @@ enum kind {
     SYNC_DONE = 's',   /* path, ticket */
     SYNC_FAILED = 'f', /* path, ticket */
     RANGE = 'g',       /* never noted: sync_file_range makes nothing durable */
+    READ = 'p',        /* never noted, and counted only by name */
 };
 
 struct record {
@@ -112,7 +113,7 @@ static void note(enum kind kind, const char *path, const char *second, uint64_t 
 /* Whether this call meets the fault. SHORT is only for writes, the others are for all. */
 static int meets_fault(enum kind kind) {
     uint32_t only = __atomic_load_n(&control->only, __ATOMIC_SEQ_CST);
-    if (only && only != kind) return 0;
+    if (only ? only != kind : kind == READ) return 0;
     if (control->fault == SHORT && kind != WRITTEN) return 0;
     uint32_t left = __atomic_load_n(&control->countdown, __ATOMIC_SEQ_CST);
     do {
@@ -175,6 +176,21 @@ ssize_t pwritev64(int fd, const struct iovec *data, int parts, off64_t offset) {
     return wrote(fd, data, parts, offset, 1);
 }
 ssize_t pwritev(int fd, const struct iovec *data, int parts, off_t offset) { return wrote(fd, data, parts, offset, 1); }
+
+ssize_t pread64(int fd, void *data, size_t bytes, off64_t offset) {
+    char path[PATH_MAX];
+    int fault = path_of(fd, path) ? meets_fault(READ) : 0;
+    if (!fault) return syscall(SYS_pread64, fd, data, bytes, offset);
+    errno = fault;
+    return -1;
+}
+ssize_t read(int fd, void *data, size_t bytes) {
+    char path[PATH_MAX];
+    int fault = path_of(fd, path) ? meets_fault(READ) : 0;
+    if (!fault) return syscall(SYS_read, fd, data, bytes);
+    errno = fault;
+    return -1;
+}
 
 /* Copies inside the kernel have no bytes to note: whoever asks falls back to reading and writing. */
 ssize_t copy_file_range(int from, off64_t *a, int to, off64_t *b, size_t bytes, unsigned flags) {
