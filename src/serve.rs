@@ -8,6 +8,7 @@ use crate::console::socket;
 use crate::logging::{self, AccessLog};
 use crate::start::{Sources, StartError, start};
 use crate::web::{self, Site};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,18 +95,23 @@ pub async fn serve(config: Config, workshop: Arc<dyn Workshop>) -> Result<Ending
 
 /// Where to go, and the set-up link while nobody has set it up. On stdout, not in the log: the link is a secret.
 async fn announce(data_dir: &Path, auth: &Auth, origin: &str) {
-    println!("Hallpass serves {origin} (data in {})", data_dir.display());
+    say(&format!("Hallpass serves {origin} (data in {})", data_dir.display()));
     match auth.mint_setup_code().await {
         Ok(code) => {
-            println!("There is no administrator yet. Open this link within 30 minutes to make one:");
-            println!("  {origin}/setup?code={}", code.reveal());
-            println!("A new link: hallpass setup-link");
+            say("There is no administrator yet. Open this link within 30 minutes to make one:");
+            say(&format!("  {origin}/setup?code={}", code.reveal()));
+            say("A new link: hallpass setup-link");
         }
         Err(Refusal::SetUpClosed) => {
-            println!("Sign in at {origin}/login; administrators find {origin}/admin")
+            say(&format!("Sign in at {origin}/login; administrators find {origin}/admin"));
         }
         Err(refusal) => tracing::error!(?refusal, "no set-up link could be made"),
     }
+}
+
+/// A closed standard output is no reason to stop serving, as `println!` would.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 async fn keep_house(auth: Arc<Auth>) {

@@ -148,3 +148,30 @@ fn a_command_that_asks_begins_nothing_in_a_directory_that_was_named_wrongly() {
     }
     assert!(run(&["setup-link"]).status.success() && run(&["user", "list"]).status.success());
 }
+
+#[test]
+fn it_serves_on_when_nobody_reads_what_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"));
+    command.env_clear().env("HALLPASS_DATA_DIR", directory.path().join("data"));
+    command.env("HALLPASS_PORT", port.to_string()).current_dir(&directory);
+    let mut server = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(server.stdout.take());
+    let answers = || {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1.1 200")
+    };
+    let up = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        answers()
+    });
+    // What is said is said within this time.
+    std::thread::sleep(Duration::from_millis(500));
+    let still_up = answers() && server.try_wait().unwrap().is_none();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(up && still_up, "up: {up}, and still: {still_up}");
+}
