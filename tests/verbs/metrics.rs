@@ -255,7 +255,7 @@ async fn the_stores_size_stands_beside_what_its_records_take() {
             let ratio = found.get("hallpass_store_size_bytes") / live;
             assert!(
                 *live > 100.0
-                    && (found.get("hallpass_store_amplification_ratios") - ratio).abs() < 1e-6 * ratio
+                    && (found.get("hallpass_store_amplification_ratio") - ratio).abs() < 1e-6 * ratio
             );
             return;
         }

@@ -80,7 +80,7 @@ impl Page<'_> {
             let live = "What its records take by themselves, when they were last read whole";
             self.gauge("hallpass_store_live", live, Some(Unit::Bytes), store.live_bytes)?;
             let ratio = store.size_on_disk as f64 / store.live_bytes as f64;
-            self.gauge("hallpass_store_amplification", "Size by live bytes", Some(Unit::Ratios), ratio)?;
+            self.gauge("hallpass_store_amplification_ratio", "Size on disk by live bytes", None, ratio)?;
         }
         let open = figures.open_us as f64 * US;
         self.gauge("hallpass_store_open", "How long the store took to open", Some(Unit::Seconds), open)?;
