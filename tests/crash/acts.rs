@@ -87,13 +87,35 @@ const STATELESS: Fits = |hold| hold.app == "stateless";
 const MEMBER: Fits = |hold| ["default", "web", "hallpass"].contains(&hold.app);
 const BY_PAGE: Fits = |hold| hold.app == "hallpass";
 
+/// The app that an act is about, where it is about one.
+fn home_of(act: Act) -> Option<&'static str> {
+    match act {
+        Act::SignOutByPage
+        | Act::EndOwnByPage
+        | Act::EndOthersByPage
+        | Act::ChangePasswordByPage
+        | Act::RenameByPage => Some("hallpass"),
+        Act::StrikeAndTakeBack => Some("stateless"),
+        _ => None,
+    }
+}
+
 impl Ledger {
     /// Carries one out. `None`: no answer came.
     pub fn act(&mut self, reach: &Reach<'_>, act: Act) -> Option<()> {
         let Reach { api, boss, .. } = *reach;
+        // So that there is something to act on.
+        if let Some(app) = home_of(act)
+            && self.some(if app == "hallpass" { BY_PAGE } else { STATELESS }).is_none()
+        {
+            if app == "hallpass" { self.sign_in_by_page(reach)? } else { self.sign_in(reach, app)? }
+        }
         let user = format!("/api/v1/admin/users/{}", self.user);
         match act {
-            Act::SignIn => self.sign_in(reach),
+            Act::SignIn => {
+                let app = APPS[self.below(APPS.len())];
+                self.sign_in(reach, app)
+            }
             Act::SignInByPage => self.sign_in_by_page(reach),
             Act::Rotate | Act::RotateByApp => self.rotate(reach, act == Act::RotateByApp),
             Act::StepUp => self.step_up(reach),
@@ -197,8 +219,7 @@ impl Ledger {
         if found.is_empty() { None } else { Some(found[self.below(found.len())]) }
     }
 
-    fn sign_in(&mut self, reach: &Reach<'_>) -> Option<()> {
-        let app = APPS[self.below(APPS.len())];
+    fn sign_in(&mut self, reach: &Reach<'_>, app: &'static str) -> Option<()> {
         let answer = reach.api.sign_in(&self.login, self.passwords.last()?, app)?;
         let bearer = answer.text("session_token").or_else(|| answer.text("access_token"));
         let Some(bearer) = bearer else {

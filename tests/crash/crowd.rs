@@ -1,6 +1,6 @@
 //! All who act on one house.
 
-use crate::ledger::{Ledger, Reach};
+use crate::ledger::{Ledger, Reach, State};
 use crate::office::Office;
 use crate::server::{House, Server};
 use serde_json::json;
@@ -70,6 +70,30 @@ impl Crowd {
             std::thread::sleep(Duration::from_millis(20 + random() % 500));
             server.kill();
         });
+    }
+
+    /// The operator ends everything of everybody, and the program is killed in the middle of it, or just after.
+    pub fn end_everything(&mut self, house: &House) {
+        let mut server = house.start();
+        self.verify_on(&server);
+        let (api, boss) = (&server.api, &server.api.boss());
+        self.office.make_app(&Reach { api, boss, house: None }, true).expect("an answer");
+        self.people.iter_mut().for_each(|person| person.set_all(State::Alive, State::Unsure));
+        self.office.intend_end();
+        let done = std::thread::scope(|scope| {
+            let command = scope.spawn(|| house.command(&["invalidate-all", "--yes"]));
+            std::thread::sleep(Duration::from_millis(random() % 100));
+            server.kill();
+            command.join().expect("the command ends").is_some()
+        });
+        if done {
+            self.people.iter_mut().for_each(|person| person.set_all(State::Unsure, State::Ended));
+            self.office.settle_end();
+        }
+        let mut server = house.start();
+        self.verify_on(&server);
+        self.office.confirm(&server.api, &server.api.boss());
+        server.kill();
     }
 
     pub fn verify(&mut self, house: &House) {

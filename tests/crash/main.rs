@@ -39,10 +39,14 @@ fn crash_again_and_again(rounds: usize, heard: &Heard) -> usize {
         let lost = crowd.losses();
         assert!(lost.is_empty(), "round {round}, after {} answers: {lost:#?}", crowd.acknowledged());
     }
+    crowd.end_everything(&house);
     crowd.verify(&house);
     assert_eq!(crowd.losses(), [""; 0]);
     crowd.acknowledged()
 }
+
+/// One begins another life of the store; the other only reads.
+const NOT_HERE: [&str; 2] = ["POST /setup/restore", "POST /api/v1/admin/backups/<name>/verify"];
 
 /// Every route that changes something.
 fn verbs() -> BTreeSet<String> {
@@ -80,7 +84,8 @@ fn nothing_that_was_answered_is_undone_by_a_kill() {
     let heard = heard.lock().unwrap();
     let exercised: BTreeSet<_> =
         heard.iter().filter_map(|(method, path)| verb_of(&verbs, method, path)).cloned().collect();
-    let never: Vec<_> = verbs.difference(&exercised).collect();
+    let never: Vec<_> =
+        verbs.difference(&exercised).filter(|verb| !NOT_HERE.contains(&verb.as_str())).collect();
     assert!(never.is_empty(), "no act of this test has these verbs answered: {never:#?}");
     println!("{} rounds, {answers} answers of {} verbs, nothing lost", rounds(), verbs.len());
 }

@@ -33,11 +33,46 @@ enum Thing {
         kid: String,
         text: String,
     },
+    Backup(String),
 }
+
+/// What an administrator does. `None`: no answer came.
+type Act = fn(&mut Office, &Reach<'_>) -> Option<()>;
+
+/// How often each comes up.
+const DECK: &[(Act, usize)] = &[
+    (|office, reach| office.make_user(reach, false), 12),
+    (|office, reach| office.make_user(reach, true), 4),
+    (Office::import_user, 4),
+    (Office::change_user, 14),
+    (
+        |office, reach| {
+            office.delete(reach, "/api/v1/admin/users", |thing| matches!(thing, Thing::User { .. }))
+        },
+        6,
+    ),
+    (|office, reach| office.make_app(reach, false), 4),
+    (|office, reach| office.make_app(reach, true), 4),
+    (Office::change_app, 8),
+    (|office, reach| office.delete(reach, "/api/v1/admin/apps", |thing| matches!(thing, Thing::App(_))), 4),
+    (Office::add_secret, 4),
+    (Office::remove_secret, 4),
+    (Office::rotate, 2),
+    (Office::retire, 3),
+    // A child process checks each.
+    (Office::make_backup, 1),
+    (
+        |office, reach| {
+            office.delete(reach, "/api/v1/admin/backups", |thing| matches!(thing, Thing::Backup(_)))
+        },
+        1,
+    ),
+];
 
 #[derive(Clone)]
 pub struct Office {
     facts: Vec<(Thing, Fact)>,
+    deck: Vec<Act>,
     made: usize,
     dice: u64,
     pub losses: Vec<String>,
@@ -46,7 +81,14 @@ pub struct Office {
 
 impl Office {
     pub fn new(seed: u64) -> Self {
-        Self { facts: Vec::new(), made: 0, dice: seed | 1, losses: Vec::new(), acknowledged: 0 }
+        Self {
+            facts: Vec::new(),
+            deck: Vec::new(),
+            made: 0,
+            dice: seed | 1,
+            losses: Vec::new(),
+            acknowledged: 0,
+        }
     }
 
     /// The app and the user that its own tokens are made with.
@@ -58,24 +100,15 @@ impl Office {
     }
 
     pub fn act_until_death(&mut self, reach: &Reach<'_>) {
-        while self.act(reach).is_some() {
+        loop {
+            if self.deck.is_empty() {
+                self.deck = DECK.iter().flat_map(|(act, times)| std::iter::repeat_n(*act, *times)).collect();
+            }
+            let at = self.below(self.deck.len());
+            if self.deck.swap_remove(at)(self, reach).is_none() {
+                return;
+            }
             self.acknowledged += 1;
-        }
-    }
-
-    fn act(&mut self, reach: &Reach<'_>) -> Option<()> {
-        match self.below(16) {
-            0..3 => self.make_user(reach, false),
-            3 => self.make_user(reach, true),
-            4..7 => self.change_user(reach),
-            7 => self.delete(reach, "/api/v1/admin/users", |thing| matches!(thing, Thing::User { .. })),
-            8..10 => self.make_app(reach),
-            10..12 => self.change_app(reach),
-            12 => self.delete(reach, "/api/v1/admin/apps", |thing| matches!(thing, Thing::App(_))),
-            13 => self.add_secret(reach),
-            14 => self.remove_secret(reach),
-            _ if self.below(2) == 0 => self.rotate(reach),
-            _ => self.retire(reach),
         }
     }
 
@@ -138,6 +171,20 @@ impl Office {
         self.settle(&answer, "a user cannot be made", &[at])
     }
 
+    fn import_user(&mut self, reach: &Reach<'_>) -> Option<()> {
+        let login = self.next_name("imported");
+        let email = format!("{login}@example.org");
+        let becomes = json!({ "login": login, "name": "", "role": "user", "groups": [], "state": "enabled" });
+        let at = self.begin(Thing::User { email: email.clone(), id: String::new() }, becomes);
+        let header = json!({ "type": "header", "schema": 1 });
+        let user = json!({ "type": "user", "login": login, "email": email, "email_verified": true });
+        let lines = format!("{header}\n{user}\n");
+        let bearer = format!("Bearer {}", reach.boss);
+        let headers = [("content-type", "application/x-ndjson"), ("authorization", bearer.as_str())];
+        let answer = reach.api.call("POST", "/api/v1/admin/import", &headers, &lines)?;
+        self.settle(&answer, "a user cannot be imported", &[at])
+    }
+
     fn change_user(&mut self, reach: &Reach<'_>) -> Option<()> {
         let found = self.some(|thing, _| matches!(thing, Thing::User { id, .. } if !id.is_empty()));
         let Some(at) = found else { return Some(()) };
@@ -158,12 +205,11 @@ impl Office {
         self.settle(&answer, "a user cannot be changed", &[at])
     }
 
-    fn make_app(&mut self, reach: &Reach<'_>) -> Option<()> {
+    pub fn make_app(&mut self, reach: &Reach<'_>, confidential: bool) -> Option<()> {
         if self.alive(|thing| matches!(thing, Thing::App(_))) >= ALIVE_MAX {
             return Some(());
         }
         let id = self.next_name("app");
-        let confidential = self.below(2) == 0;
         let becomes = json!({ "name": id, "state": "enabled", "secrets": usize::from(confidential) });
         let at = self.begin(Thing::App(id.clone()), becomes);
         let body = json!({ "id": id, "name": id, "strategy": "refresh", "confidential": confidential });
@@ -193,19 +239,15 @@ impl Office {
     }
 
     fn delete(&mut self, reach: &Reach<'_>, path: &str, fits: fn(&Thing) -> bool) -> Option<()> {
-        if self.alive(fits) < ALIVE_MAX / 2 {
-            return Some(());
-        }
         let Some(at) = self.some(|thing, _| fits(thing)) else { return Some(()) };
         let id = match &self.facts[at].0 {
             Thing::User { id, .. } if !id.is_empty() => id.clone(),
-            Thing::App(id) => id.clone(),
+            Thing::App(id) | Thing::Backup(id) => id.clone(),
             _ => return Some(()),
         };
         let mut concerned = self.secrets_of(&id);
-        concerned.iter().for_each(|at| self.facts[*at].1.intend(false));
-        self.facts[at].1.intend(Value::Null);
         concerned.push(at);
+        concerned.iter().for_each(|at| self.facts[*at].1.intend(Value::Null));
         let answer = reach.api.send("DELETE", &format!("{path}/{id}"), Some(reach.boss), json!({}))?;
         self.settle(&answer, "it cannot be deleted", &concerned)
     }
@@ -239,10 +281,18 @@ impl Office {
         let left = self.facts[of].1.last()["secrets"].as_u64().unwrap_or_default() - 1;
         let becomes = merged(self.facts[of].1.last(), &json!({ "secrets": left }));
         self.facts[of].1.intend(becomes);
-        self.facts[at].1.intend(false);
+        self.facts[at].1.intend(Value::Null);
         let path = format!("/api/v1/admin/apps/{app}/secrets/{id}");
         let answer = reach.api.send("DELETE", &path, Some(reach.boss), json!({}))?;
         self.settle(&answer, "a secret cannot be removed", &[at, of])
+    }
+
+    fn make_backup(&mut self, reach: &Reach<'_>) -> Option<()> {
+        let answer = reach.api.post("/api/v1/admin/backups", Some(reach.boss), json!({}))?;
+        if let Some(name) = answer.text("name") {
+            self.facts.push((Thing::Backup(name), Fact::is("there")));
+        }
+        self.settle(&answer, "no backup can be made", &[])
     }
 
     fn rotate(&mut self, reach: &Reach<'_>) -> Option<()> {
@@ -290,6 +340,40 @@ impl Office {
         Some(found.collect())
     }
 
+    /// Everything that could let somebody in is to be ended: secrets wait, keys retire, tokens die.
+    pub fn intend_end(&mut self) {
+        for (thing, fact) in self.facts.iter_mut().filter(|(_, fact)| !fact.last().is_null()) {
+            match thing {
+                Thing::Secret { .. } | Thing::Token { .. } => fact.intend(false),
+                Thing::Key(_) => {
+                    fact.intend("retiring");
+                    fact.intend("retired");
+                }
+                Thing::User { .. } | Thing::App(_) | Thing::Backup(_) => {}
+            }
+        }
+    }
+
+    pub fn settle_end(&mut self) {
+        self.facts.iter_mut().for_each(|(_, fact)| fact.settle());
+    }
+
+    /// The secrets that wait are found to be in good hands.
+    pub fn confirm(&mut self, api: &Api, boss: &str) {
+        for at in 0..self.facts.len() {
+            let Thing::App(app) = self.facts[at].0.clone() else { continue };
+            let mut waiting = self.secrets_of(&app);
+            waiting.retain(|at| *self.facts[*at].1.last() == false);
+            if waiting.is_empty() {
+                continue;
+            }
+            waiting.iter().for_each(|at| self.facts[*at].1.intend(true));
+            let path = format!("/api/v1/admin/apps/{app}/secrets/confirm");
+            let answer = api.post(&path, Some(boss), json!({})).expect("an answer");
+            self.settle(&answer, "secrets cannot be confirmed", &waiting);
+        }
+    }
+
     /// Holds the program to every answer that it gave before it died.
     pub fn verify(&mut self, api: &Api, boss: &str) {
         for (thing, fact) in &mut self.facts {
@@ -332,7 +416,11 @@ fn say(thing: &mut Thing, api: &Api, boss: &str) -> Value {
             let secrets = app["secrets"].as_array().map_or(0, Vec::len);
             merged(&part(&app, &["name", "state"]), &json!({ "secrets": secrets }))
         }
-        Thing::Secret { app, text, .. } => {
+        Thing::Secret { app, id, text } => {
+            let secrets = get(&format!("/api/v1/admin/apps/{app}"))["secrets"].clone();
+            if secrets.as_array().into_iter().flatten().all(|secret| secret["id"] != *id) {
+                return Value::Null;
+            }
             use base64::Engine as _;
             let basic = base64::engine::general_purpose::STANDARD.encode(format!("{app}:{text}"));
             let headers = [("authorization", format!("Basic {basic}"))];
@@ -342,6 +430,11 @@ fn say(thing: &mut Thing, api: &Api, boss: &str) -> Value {
         Thing::Key(kid) => {
             let listed = keys(&api.get("/api/v1/admin/keys", Some(boss)).expect("an answer"));
             listed.into_iter().find(|(known, _)| known == kid).map_or(Value::Null, |(_, state)| state.into())
+        }
+        Thing::Backup(name) => {
+            let listed = get("/api/v1/admin/backups")["items"].clone();
+            let is_there = listed.as_array().into_iter().flatten().any(|backup| backup["name"] == *name);
+            if is_there { "there".into() } else { Value::Null }
         }
         Thing::Token { text, .. } => {
             api.get("/api/v1/auth/session", Some(text)).expect("an answer").is_ok().into()

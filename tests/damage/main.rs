@@ -5,6 +5,7 @@
 mod acts;
 #[path = "../crash/browser.rs"]
 mod browser;
+#[allow(dead_code)] // shared with the test of crashes
 #[path = "../crash/crowd.rs"]
 mod crowd;
 #[path = "../crash/fact.rs"]
@@ -12,9 +13,10 @@ mod fact;
 mod images;
 #[path = "../crash/ledger.rs"]
 mod ledger;
+#[allow(dead_code)]
 #[path = "../crash/office.rs"]
 mod office;
-#[allow(dead_code)] // shared with the test of crashes
+#[allow(dead_code)]
 #[path = "../crash/server.rs"]
 mod server;
 
