@@ -6,12 +6,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # A check that cannot run fails: this script is the one that brings everything along.
 export CI=true
-CRASH_ROUNDS=${HALLPASS_CRASH_ROUNDS:-50}
-POWER_IMAGES=${HALLPASS_POWER_IMAGES:-100}
-FAULT_POINTS=${HALLPASS_FAULT_POINTS:-200}
-TRANSFER_USERS=${HALLPASS_TRANSFER_USERS:-20000}
-BACKUP_KILLS=${HALLPASS_BACKUP_KILLS:-60}
-BACKUP_RECORDS=${HALLPASS_BACKUP_RECORDS:-100000}
+# How much is tried here; `cargo test` alone tries a handful of each. Any may be set from outside, without bound.
+declare -A tried=(
+    [CRASH_ROUNDS]=200 [POWER_IMAGES]=100 [FAULT_POINTS]=200 [DAMAGE_IMAGES]=108 [HISTORY_ROUNDS]=40 [DUELS]=3
+    [TRANSFER_USERS]=20000 [BACKUP_KILLS]=60 [BACKUP_RECORDS]=100000
+)
+for name in "${!tried[@]}"; do
+    variable=HALLPASS_$name
+    tried[$name]=${!variable:-${tried[$name]}}
+done
 PYTHON=$PWD/target/python/bin/python
 NODE_MAJOR=20
 # Every appliance that a test starts would read them, and refuse what it does not know.
@@ -94,9 +97,7 @@ install_libraries() {
 }
 
 rust_tests() {
-    export HALLPASS_CRASH_ROUNDS=$CRASH_ROUNDS HALLPASS_TRANSFER_USERS=$TRANSFER_USERS
-    export HALLPASS_BACKUP_KILLS=$BACKUP_KILLS HALLPASS_BACKUP_RECORDS=$BACKUP_RECORDS
-    export HALLPASS_POWER_IMAGES=$POWER_IMAGES HALLPASS_FAULT_POINTS=$FAULT_POINTS
+    for name in "${!tried[@]}"; do export "HALLPASS_$name=${tried[$name]}"; done
     # Both also build target/debug/hallpass, which the stages after this one run.
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --locked --no-fail-fast
