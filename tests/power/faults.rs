@@ -234,7 +234,8 @@ fn whatever_call_fails_during_a_start_it_is_refused_in_words_and_the_next_start_
     };
     let first = every_call_of_a_start(library, Calls::All, House::new, opens);
     let later = every_call_of_a_start(library, Calls::All, || pattern.copied(), opens);
-    let migrating = every_call_of_a_start(library, Calls::All, rebuilds::house_of_the_fixture, of_the_fixture);
+    let migrating =
+        every_call_of_a_start(library, Calls::All, rebuilds::house_of_the_fixture, of_the_fixture);
     let reading = every_call_of_a_start(library, Calls::Reads, || pattern.copied(), opens);
     println!("calls met: first start {first}, later {later}, migrating {migrating}, reading {reading}");
     assert!(first > 40 && later > 8 && migrating > 20 && reading > 8, "too few");
