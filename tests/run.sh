@@ -117,7 +117,7 @@ dependencies() {
 
 verifiers() { HALLPASS_TEST_PYTHON=$PYTHON node tests/verifiers/run.mjs; }
 
-shell_scripts() { shellcheck -x -P SCRIPTDIR install.sh .ci/run tests/*.sh tests/readme/*.sh; }
+shell_scripts() { shellcheck -x -P SCRIPTDIR install.sh .ci/run tests/*.sh tests/readme/*.sh tests/fixtures/*.sh; }
 
 export PATH="$PWD/target/cargo-deny/bin:$PWD/target/node/node_modules/.bin:$PATH"
 stage 'Packages of the system' install_packages
