@@ -48,6 +48,11 @@ pub enum OpenError {
     #[error("the store is damaged ({0}). Keep a copy of it; then restore a backup")]
     Damaged(String),
     #[error(
+        "{0} cannot be read ({1}): the disk may be failing. Nothing was changed. Copy the data directory to a good disk, \
+         or restore a backup there"
+    )]
+    Unreadable(PathBuf, std::io::Error),
+    #[error(
         "{0} does not fit the file db beside it: one of the two is torn, or was exchanged. Move this one away, keep \
          it, and start again: the store is then read from db alone, and refused if anything is missing. Otherwise \
          restore a backup"

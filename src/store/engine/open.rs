@@ -14,7 +14,8 @@ use crate::store::tables::{KeyCheck, Stored, table};
 use crate::store::{codec, doubt, swap};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
 use std::time::Duration;
@@ -336,11 +337,21 @@ fn snapshots(place: &Place) -> Result<Vec<PathBuf>, OpenError> {
     Ok(found)
 }
 
+/// sled takes for empty what it cannot read, and writes its log over it: a bad block must be met before.
+fn read_through(path: &Path) -> std::io::Result<()> {
+    let (mut file, mut buffer) = (File::open(path)?, vec![0; 1 << 20]);
+    while file.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
 /// sled panics or hangs on damaged files: it opens on a thread of its own, in time or not at all.
 pub(super) fn open_db(place: &Place, options: &Options) -> Result<sled::Db, OpenError> {
     let data = place.store.join("db");
     if snapshots(place)?.pop().is_some() && !data.exists() {
         return Err(place.damaged(format!("{} is missing", data.display())));
+    }
+    if data.exists() {
+        read_through(&data).map_err(|e| OpenError::Unreadable(data.clone(), e))?;
     }
     let config = sled::Config::new()
         .path(&place.store)
