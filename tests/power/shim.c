@@ -30,7 +30,6 @@ enum kind {
     SYNC_DONE = 's',   /* path, ticket */
     SYNC_FAILED = 'f', /* path, ticket */
     RANGE = 'g',       /* never noted: sync_file_range makes nothing durable */
-    READ = 'p',        /* never noted, and counted only by name */
 };
 
 struct record {
@@ -47,6 +46,7 @@ struct control {
     uint32_t lasting;   /* whether all later ones fail as well */
     uint32_t hit;       /* the kind of the call that met it */
     uint32_t delay_ms;  /* of each fsync and fdatasync */
+    uint64_t bad_block; /* its end in files named db: whoever reads across this place gets an error; 0: none */
 };
 
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
@@ -113,7 +113,7 @@ static void note(enum kind kind, const char *path, const char *second, uint64_t 
 /* Whether this call meets the fault. SHORT is only for writes, the others are for all. */
 static int meets_fault(enum kind kind) {
     uint32_t only = __atomic_load_n(&control->only, __ATOMIC_SEQ_CST);
-    if (only ? only != kind : kind == READ) return 0;
+    if (only && only != kind) return 0;
     if (control->fault == SHORT && kind != WRITTEN) return 0;
     uint32_t left = __atomic_load_n(&control->countdown, __ATOMIC_SEQ_CST);
     do {
@@ -177,20 +177,22 @@ ssize_t pwritev64(int fd, const struct iovec *data, int parts, off64_t offset) {
 }
 ssize_t pwritev(int fd, const struct iovec *data, int parts, off_t offset) { return wrote(fd, data, parts, offset, 1); }
 
-ssize_t pread64(int fd, void *data, size_t bytes, off64_t offset) {
+static ssize_t read_at(int fd, void *data, size_t bytes, off64_t offset, int is_positioned) {
     char path[PATH_MAX];
-    int fault = path_of(fd, path) ? meets_fault(READ) : 0;
-    if (!fault) return syscall(SYS_pread64, fd, data, bytes, offset);
-    errno = fault;
-    return -1;
+    uint64_t bad = control->bad_block;
+    if (bad && path_of(fd, path) && strcmp(strrchr(path, '/'), "/db") == 0) {
+        uint64_t from = is_positioned ? offset : lseek(fd, 0, SEEK_CUR);
+        if (from < bad && bad <= from + bytes) {
+            control->hit = 'p';
+            errno = EIO;
+            return -1;
+        }
+    }
+    return is_positioned ? syscall(SYS_pread64, fd, data, bytes, offset) : syscall(SYS_read, fd, data, bytes);
 }
-ssize_t read(int fd, void *data, size_t bytes) {
-    char path[PATH_MAX];
-    int fault = path_of(fd, path) ? meets_fault(READ) : 0;
-    if (!fault) return syscall(SYS_read, fd, data, bytes);
-    errno = fault;
-    return -1;
-}
+ssize_t read(int fd, void *data, size_t bytes) { return read_at(fd, data, bytes, 0, 0); }
+ssize_t pread64(int fd, void *data, size_t bytes, off64_t offset) { return read_at(fd, data, bytes, offset, 1); }
+ssize_t pread(int fd, void *data, size_t bytes, off_t offset) { return read_at(fd, data, bytes, offset, 1); }
 
 /* Copies inside the kernel have no bytes to note: whoever asks falls back to reading and writing. */
 ssize_t copy_file_range(int from, off64_t *a, int to, off64_t *b, size_t bytes, unsigned flags) {

@@ -53,7 +53,6 @@ pub enum Calls {
     /// All that change something.
     All,
     Syncs,
-    Reads,
 }
 
 /// What the shim was told and what it saw, for one house.
@@ -99,13 +98,17 @@ impl Shim {
         let only = match calls {
             Calls::All => 0,
             Calls::Syncs => u32::from(b's'),
-            Calls::Reads => u32::from(b'p'),
         };
         // The countdown comes last: it is what starts the others.
         let words = [fault, only, u32::from(is_lasting), 0];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         self.control.write_all_at(&bytes, 4).unwrap();
         self.control.write_all_at(&nth.to_ne_bytes(), 0).unwrap();
+    }
+
+    /// This byte of the data file can no longer be read.
+    pub fn spoil(&self, at: u64) {
+        self.control.write_all_at(&(at + 1).to_ne_bytes(), 24).unwrap();
     }
 
     pub fn delay_syncs(&self, ms: u32) {
@@ -137,7 +140,7 @@ impl Shim {
     }
 }
 
-const CONTROL_BYTES: usize = 24;
+const CONTROL_BYTES: usize = 32;
 const HEAD_BYTES: usize = 24;
 
 /// One thing that happened.
