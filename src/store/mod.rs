@@ -162,6 +162,14 @@ impl Store {
         self.engine.commit(batch.0).await
     }
 
+    /// As [`Store::commit`] for batches that do not build on one another: they share their syncs.
+    ///
+    /// # Errors
+    /// As [`Store::commit`], for any of them; the others count all the same.
+    pub async fn commit_all(&self, batches: Vec<Batch>) -> Result<Vec<Outcome>, StoreError> {
+        self.engine.commit_all(batches.into_iter().map(|batch| batch.0)).await
+    }
+
     /// As [`Store::commit`], where nothing is async yet.
     ///
     /// # Errors

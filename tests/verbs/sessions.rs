@@ -196,6 +196,24 @@ async fn ended_sessions_are_forgotten_after_ninety_days() {
 }
 
 #[rocket::async_test]
+async fn one_round_sweeps_all_that_ended_by_itself_also_many_of_one_person() {
+    let (house, _) = furnished().await;
+    for _ in 0..5 {
+        house.anyone().sign_in("ada", "session").await;
+        house.anyone().sign_in("bob", "session").await;
+    }
+    house.advance(92);
+    let boss = house.boss().await;
+    let live_of = async |login: &str| {
+        let users = boss.get(&format!("/api/v1/admin/users?query={login}")).await.is(200);
+        users["items"][0]["live_sessions"].clone()
+    };
+    assert_eq!((live_of("ada").await, live_of("bob").await), (json!(5), json!(5)));
+    house.keep_house().await;
+    assert_eq!((live_of("ada").await, live_of("bob").await), (json!(0), json!(0)));
+}
+
+#[rocket::async_test]
 async fn a_filter_by_app_does_not_choose_the_callers_cookie() {
     let (house, boss) = furnished().await;
     let own = house.anyone().sign_in_by_cookie("boss", "hallpass").await;

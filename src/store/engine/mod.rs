@@ -133,6 +133,20 @@ impl Engine {
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
+    /// As [`Engine::commit`] for batches that do not build on one another: together they wait for one sync, not each for
+    /// its own.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`], for any of them; the others count all the same.
+    pub async fn commit_all(&self, batches: impl Iterator<Item = Batch>) -> Result<Vec<Outcome>, StoreError> {
+        let answers = batches.map(|batch| self.send_batch(batch)).collect::<Result<Vec<_>, _>>()?;
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            outcomes.push(answer.await.unwrap_or_else(|_| Err(gone()))?);
+        }
+        Ok(outcomes)
+    }
+
     /// As [`Engine::get`], on this thread.
     ///
     /// # Errors
