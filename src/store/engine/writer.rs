@@ -78,6 +78,8 @@ impl Default for Switches {
 
 /// What the batches of a group come to.
 struct Group {
+    /// What lay at the keys that were expected to be so. A read costs as much as all else of a small write.
+    read: HashMap<Key, Option<sled::IVec>>,
     /// Each touched key, with what lay there before the group and after its batches so far.
     touched: HashMap<Key, (Option<sled::IVec>, Option<Vec<u8>>)>,
     changes: Vec<Change>,
@@ -175,7 +177,8 @@ impl Writer {
     ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
         self.shared.refuse_if_failed()?;
         let has_room = self.has_room();
-        let mut group = Group { touched: HashMap::new(), changes: Vec::new(), sequence: self.head.sequence };
+        let (read, touched) = (HashMap::new(), HashMap::new());
+        let mut group = Group { read, touched, changes: Vec::new(), sequence: self.head.sequence };
         let mut outcomes = Vec::with_capacity(batches.len());
         for batch in batches {
             outcomes.push(match batch.ops.is_empty() || has_room {
@@ -226,12 +229,17 @@ impl Writer {
         Ok(Outcome::Committed(sequence))
     }
 
-    fn version(&self, group: &Group, key: &Key) -> Result<Option<u64>, StoreError> {
+    fn version(&self, group: &mut Group, key: &Key) -> Result<Option<u64>, StoreError> {
         if let Some((_, new)) = group.touched.get(key) {
             return Ok(new.as_deref().and_then(version_of));
         }
+        if let Some(bytes) = group.read.get(key) {
+            return Ok(bytes.as_deref().and_then(version_of));
+        }
         let bytes = self.read(key)?;
-        Ok(bytes.and_then(|bytes| version_of(&bytes)))
+        let version = bytes.as_deref().and_then(version_of);
+        group.read.insert(key.clone(), bytes);
+        Ok(version)
     }
 
     fn read(&self, key: &Key) -> Result<Option<sled::IVec>, StoreError> {
@@ -244,7 +252,10 @@ impl Writer {
             Some((_, new)) => *new = value,
             None => {
                 // No blind writes: what lay there is taken out of the digest.
-                let old = self.read(&key)?;
+                let old = match group.read.remove(&key) {
+                    Some(old) => old,
+                    None => self.read(&key)?,
+                };
                 group.touched.insert(key.clone(), (old, value));
             }
         }
