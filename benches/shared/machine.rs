@@ -48,6 +48,17 @@ fn blocks(directory: &Path) -> u64 {
     std::fs::read_dir(directory).expect("a directory").flatten().map(size).sum()
 }
 
+/// Waits until a directory's files are on disk, so that nobody else has to.
+pub fn settle(directory: &Path) {
+    for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+        match entry.metadata() {
+            Ok(found) if found.is_dir() => settle(&entry.path()),
+            // One that has gone meanwhile has nothing left to be written.
+            _ => _ = std::fs::File::open(entry.path()).and_then(|file| file.sync_all()),
+        }
+    }
+}
+
 pub fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"))
 }

@@ -3,7 +3,7 @@
 use super::Bench;
 use super::contenders::{self, Contender, Make, SignIn};
 use super::report::{Aim, Table, judged, median, percentile};
-use super::shared::machine::{cpu_seconds, disk_mib};
+use super::shared::machine::{cpu_seconds, disk_mib, settle};
 use hallpass::store::engine::Switches;
 use std::fs::File;
 use std::io::Write as _;
@@ -110,6 +110,7 @@ fn compete(bench: &Bench, makes: &[(&'static str, Make)]) -> Vec<Entrant> {
         for (nth, callers) in CALLERS.into_iter().enumerate() {
             for entrant in &mut entrants {
                 let slice = entrant.run(callers, seconds);
+                settle(entrant.directory.path());
                 entrant.slices[nth].push(slice);
             }
         }
