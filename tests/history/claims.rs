@@ -12,12 +12,12 @@ use tokio::sync::Barrier;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    ByCode,
-    ByConfiguration,
-    ByOperator,
+    Code,
+    Configuration,
+    Operator,
 }
 
-const WAYS: [Way; 4] = [Way::ByCode, Way::ByCode, Way::ByConfiguration, Way::ByOperator];
+const WAYS: [Way; 4] = [Way::Code, Way::Code, Way::Configuration, Way::Operator];
 
 /// One race on a store of its own.
 pub async fn race() {
@@ -43,14 +43,14 @@ pub async fn race() {
     for attempt in tries {
         match attempt.await.expect("no verb panics") {
             (way, Ok(user)) => made.push((way, user)),
-            (Way::ByOperator, Err(refusal)) => panic!("the operator makes whom they want: {refusal:?}"),
+            (Way::Operator, Err(refusal)) => panic!("the operator makes whom they want: {refusal:?}"),
             (_, Err(refusal)) => assert!(matches!(refusal, Refusal::SetUpClosed), "{refusal:?}"),
         }
     }
-    let set_up = made.iter().filter(|(way, _)| *way != Way::ByOperator).count();
+    let set_up = made.iter().filter(|(way, _)| *way != Way::Operator).count();
     assert!(set_up <= 1, "two first administrators: {made:?}");
     assert!(matches!(home.auth.mint_setup_code().await, Err(Refusal::SetUpClosed)));
-    let late = claim(&home.auth, Way::ByCode, "late", &codes[0]).await;
+    let late = claim(&home.auth, Way::Code, "late", &codes[0]).await;
     assert!(matches!(late, Err(Refusal::SetUpClosed)), "{late:?}");
     // The guard has counted every one of them, and keeps the last.
     for (left, (_, user)) in made.iter().enumerate().rev() {
@@ -62,9 +62,9 @@ pub async fn race() {
 async fn claim(auth: &Auth, way: Way, login: &str, code: &str) -> Result<UserId, Refusal> {
     let (login, password) = (login.to_owned(), Password::new(OLD.into()));
     let user = match way {
-        Way::ByCode => auth.set_up(code, login, None, String::new(), password).await,
-        Way::ByConfiguration => auth.set_up_unattended("admin@example.org".into(), password).await,
-        Way::ByOperator => {
+        Way::Code => auth.set_up(code, login, None, String::new(), password).await,
+        Way::Configuration => auth.set_up_unattended("admin@example.org".into(), password).await,
+        Way::Operator => {
             let (email, name, groups) = (None, String::new(), Vec::new());
             let (role, password) = (Role::Admin, Some(password));
             let new = NewUser { login, email, email_verified: false, name, role, groups, password };

@@ -102,9 +102,8 @@ struct Subject {
 pub async fn fight(seed: u64, times: u64) -> usize {
     let (mut dice, mut fought) = (Dice::new(seed), 0);
     let home = Home::new().await;
-    for first in 0..TABLE.len() {
-        for second in first..TABLE.len() {
-            let ((of, one), (by, other)) = (TABLE[first], TABLE[second]);
+    for (nth, (of, one)) in TABLE.iter().copied().enumerate() {
+        for (by, other) in TABLE[nth..].iter().copied() {
             if !of.iter().any(|guard| by.contains(guard)) {
                 continue;
             }

@@ -111,7 +111,8 @@ async fn agrees(model: &mut Model, auth: &Auth) -> Result<(), String> {
         model.world.keys.insert(unknown.value.kid.clone(), state);
     }
     let active = |kid: &String| model.world.keys.get(kid).is_some_and(Option::is_none);
-    for key in keys.iter().filter(|key| (key.value.state == KeyState::Active) != active(&key.value.kid)) {
+    if let Some(key) = keys.iter().find(|key| (key.value.state == KeyState::Active) != active(&key.value.kid))
+    {
         return Err(format!("key {} is {:?}", key.value.kid, key.value.state));
     }
     for user in &model.world.users {

@@ -182,7 +182,10 @@ impl Model {
             }
             Verb::SetApp { app, on } => {
                 let state = if *on { State::On } else { State::Off };
-                self.change_app(app, |model, app| Ok(model.world.set_app(app, state)))
+                self.change_app(app, |model, app| {
+                    model.world.set_app(app, state);
+                    Ok(())
+                })
             }
             Verb::DeleteApp { app } => self.change_app(app, |model, at| {
                 model.world.set_app(at, State::Deleted);
