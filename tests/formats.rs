@@ -9,7 +9,7 @@ use house::{House, text};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-const FORMATS: [&str; 1] = ["format-1"];
+const FORMATS: [&str; 2] = ["format-1", "format-2"];
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
