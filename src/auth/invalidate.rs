@@ -44,10 +44,10 @@ impl Auth {
             Job { id: JobId::new(now, self.entropy.bytes()), work, by: by.actor(), at: now, cursor: None };
         let mut batch = Batch::new();
         batch.put(&job.id, &job);
-        self.gate.shut.store(true, Ordering::SeqCst);
+        let was_shut = self.gate.shut.swap(true, Ordering::SeqCst);
         if let Err(error) = self.store.commit(batch).await {
-            // Where the store has failed, nothing is answered any more anyway.
-            self.gate.shut.store(false, Ordering::SeqCst);
+            // Not opened where an earlier decision is unfinished: what that one ends would be good again.
+            self.gate.shut.store(was_shut, Ordering::SeqCst);
             return Err(error.into());
         }
         tracing::warn!(event = "invalidation_begun", by = ?job.by);

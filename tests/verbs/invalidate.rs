@@ -203,3 +203,17 @@ async fn what_broke_off_is_finished_before_anybody_is_answered() {
         house.boss().await.is_alive().await;
     }
 }
+
+#[rocket::async_test]
+async fn a_second_decision_that_fails_does_not_revive_what_the_first_has_not_ended_yet() {
+    let furnished = Furnished::new().await;
+    let house = &furnished.house;
+    house.expects_overload();
+    broken_off(house, 2).await;
+    house.auth().give_up("the disk is gone");
+    house.auth().invalidate_all(&Admin::console()).await.unwrap_err();
+    for member in &furnished.members {
+        let said = verdict(house.anyone().check(member.secret())).await;
+        assert!(["overloaded", "session_ended/invalidated"].contains(&said.as_str()), "{said}");
+    }
+}
