@@ -125,6 +125,23 @@ fn without_its_sidecar_a_store_is_not_taken_for_whole() {
 }
 
 #[test]
+fn without_its_sidecar_a_store_is_not_taken_for_one_that_has_just_begun_because_the_key_lies_elsewhere() {
+    let used = Used::new();
+    let key = used.directory.path().join("key");
+    std::fs::rename(used.data().join("key"), &key).unwrap();
+    let options = used.directory.path().join("Rocket.toml");
+    std::fs::write(&options, format!("master_key_file = {key:?}\n")).unwrap();
+    used.hallpass(&["user", "list"], 0);
+    let sidecar = used.data().join("sidecar");
+    std::fs::write(&sidecar, "").unwrap();
+    let (_, said) = used.hallpass(&["user", "list"], 1);
+    assert!(said.contains("data/sidecar is missing"), "{said}");
+    std::fs::remove_file(&sidecar).unwrap();
+    let (_, said) = used.hallpass(&["user", "list"], 1);
+    assert!(said.contains("data/sidecar is missing"), "{said}");
+}
+
+#[test]
 fn compaction_keeps_everything_and_refuses_a_store_that_is_not_whole() {
     let used = Used::new();
     let (before, _) = used.hallpass(&["verify"], 0);

@@ -67,6 +67,8 @@ const FIRST_TABLES: [u8; 8] = [
     table::KEYS,
     table::JOBS,
 ];
+/// Of the batch that a store begins with.
+const FIRST_SEQUENCE: u64 = 1;
 /// Where sled keeps its settings.
 const SETTINGS: &str = "conf";
 /// sled can hang on a damaged file.
@@ -233,8 +235,8 @@ fn compare(
 ) -> Result<(), OpenError> {
     let (store, path) = (place.store.clone(), place.sidecar.clone());
     let Some(witness) = witness else {
-        // A first start that broke off before anything was promised.
-        return match options.initialise {
+        // A first start that broke off before anything was promised: nothing followed its first batch.
+        return match options.initialise.filter(|_| found.sequence <= FIRST_SEQUENCE) {
             Some(_) => Ok(()),
             None => Err(OpenError::NoWitness { store, witness: path }),
         };
@@ -257,7 +259,7 @@ fn compare(
 /// A new store's first records.
 fn begin(db: &sled::Db, keys: &StoreKeys, store_id: [u8; 16]) -> Result<Found, OpenError> {
     let identity = Identity { store_id, generation: 1 };
-    let mut head = Head { sequence: 1, totals: Totals::default() };
+    let mut head = Head { sequence: FIRST_SEQUENCE, totals: Totals::default() };
     let mut batch = sled::Batch::default();
     let mut put = |key: &[u8], payload: &[u8]| {
         let value = Record::encode(1, payload);
