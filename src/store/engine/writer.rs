@@ -91,10 +91,12 @@ impl Writer {
     pub fn run(mut self) {
         let mut groups = 0;
         loop {
-            let request = match self.walks.front() {
-                None => self.requests.recv().map_err(RecvTimeoutError::from),
-                Some(walk) if walk.is_awaited() => self.requests.recv_timeout(AWAITED_WALK_PAUSE),
-                Some(_) => self.requests.recv_timeout(WALK_PAUSE),
+            // One that nobody waits for may stand in the way of one that somebody does.
+            let is_awaited = self.walks.iter().any(Walk::is_awaited);
+            let request = match (self.walks.is_empty(), is_awaited) {
+                (true, _) => self.requests.recv().map_err(RecvTimeoutError::from),
+                (_, true) => self.requests.recv_timeout(AWAITED_WALK_PAUSE),
+                (_, false) => self.requests.recv_timeout(WALK_PAUSE),
             };
             match request {
                 Ok(request) => {
