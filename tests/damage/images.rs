@@ -87,6 +87,8 @@ impl Originals {
     /// A file that lies in all of them where it must, most of the time the one with the records.
     fn part(&self, harm: Harm) -> PathBuf {
         let mut parts = files(&self.whole);
+        // Backups are damaged in a test of their own.
+        parts.retain(|part| !part.starts_with("backups"));
         let is_record = |part: &PathBuf| part.ends_with("db");
         let of_store = parts.iter().filter(|part| is_record(part)).cloned().collect::<Vec<_>>();
         if matches!(harm, Emptied | Missing | OfAnotherAppliance | OfYesterday) {

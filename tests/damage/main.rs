@@ -31,7 +31,9 @@ use std::time::Duration;
 const IMAGES: usize = 18;
 /// Most of the time of each is waiting.
 const AT_ONCE: usize = 3;
-/// How long the program may take to find what only the scan after the start can find, and to end by itself.
+/// How long so small a store may take to be read whole after the start.
+const SCANNED_WITHIN: Duration = Duration::from_secs(1);
+/// How long the program may take to end by itself.
 const NOTICED_WITHIN: Duration = Duration::from_secs(15);
 const EXIT_STORE_FAILED: i32 = hallpass::serve::EXIT_STORE_FAILED;
 
@@ -120,8 +122,9 @@ fn end_of(house: &House, crowd: &Crowd) -> Result<End, String> {
         Err(said) if said.starts_with("exit status: 70: ") => return named(house, &said),
         Err(said) => return refused(&said),
     };
-    // It reads itself whole after the start; asked to, it says when it has.
-    if house.command(&["verify"]).is_none_or(|said| !said.contains("is whole")) {
+    // It goes on reading after the start, by itself.
+    std::thread::sleep(SCANNED_WITHIN);
+    if server.api.get("/readyz", None).is_none_or(|answer| answer.status != 200) {
         return noticed(house, &mut server);
     }
     let mut crowd = crowd.clone();
