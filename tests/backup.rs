@@ -211,6 +211,15 @@ fn an_empty_directory_takes_a_backup_and_a_store_that_cannot_be_read_is_set_asid
     // Nobody runs: the command opens the store itself.
     let made = house.good(&["backup"]);
     std::fs::copy(&made, empty.path("moved.backup")).unwrap();
+    let mut other = empty.program(&["restore", "moved.backup"]);
+    let other = other.env("HALLPASS_REQUIRE_STORE", "00000000-0000-4000-8000-000000000000").output().unwrap();
+    let words = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && words.contains("require_store names"), "{words}");
+    let mut tight = empty.program(&["restore", "moved.backup"]);
+    let tight = tight.env("HALLPASS_STORE__FREE_FLOOR_MB", "4294967295").output().unwrap();
+    let words = String::from_utf8_lossy(&tight.stderr).into_owned();
+    assert!(!tight.status.success() && words.contains("not enough room"), "{words}");
+    assert!(!empty.data().join("next").exists() && !empty.data().join("store").exists());
     let said = empty.good(&["restore", "moved.backup"]);
     assert!(said.contains("another master key") && said.contains("old passwords count"), "{said}");
     let server = empty.serve();

@@ -11,7 +11,7 @@ use crate::auth::restore::{Before, Report, Survey, differences};
 use crate::auth::vault::Vault;
 use crate::auth::{keyfile, place};
 use crate::config::Config;
-use crate::store::backup::{Header, Piece};
+use crate::store::backup::{BackupError, Header, Piece};
 use crate::store::engine::{self, DirectoryLock, OpenError, Options, Salvage};
 use crate::store::{Store, swap};
 use rustix::fs::{Mode, OFlags};
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// What a check needs of the store's cache: it reads every record once.
 const CHECK_CACHE_BYTES: u64 = 32 << 20;
+/// After so many pieces, of a mebibyte at most, it is looked whether there is room for more.
+const PIECES_UNTIL_A_LOOK: usize = 32;
 /// How long the files of a store that was closed may still be held by a read on its way out.
 const CLOSING_TRIES: u32 = 500;
 
@@ -68,7 +70,16 @@ fn copy(
     let opened = rustix::fs::open(file, flags, Mode::empty()).map(File::from);
     let opened = opened.map_err(|e| e.to_string())?;
     let (header, reader) = open_with(opened, secret).map_err(|e| e.to_string())?;
-    let restored = engine::restore(options, reader).map_err(|e| e.to_string())?;
+    // What a small file holds may be large, and others write to the same disk.
+    let disk = options.directory.parent().unwrap_or(&options.directory).to_owned();
+    let full = || {
+        rustix::fs::statvfs(&disk).is_ok_and(|free| free.f_bavail * free.f_frsize < options.free_floor_bytes)
+    };
+    let pieces = reader.enumerate().map(|(number, piece)| match number % PIECES_UNTIL_A_LOOK {
+        0 if full() => Err(BackupError::NoRoom),
+        _ => piece,
+    });
+    let restored = engine::restore(options, pieces).map_err(|e| e.to_string())?;
     Ok((header, restored))
 }
 
@@ -78,6 +89,21 @@ fn copy(
 /// # Errors
 /// In words; the present store is as it was.
 pub async fn prepare_restore(
+    config: &Config,
+    sources: Sources,
+    file: &Path,
+    secret: Option<&BackupSecret>,
+    old: Result<Option<Survey>, String>,
+) -> Result<Prepared, String> {
+    let prepared = prepare(config, sources, file, secret, old).await;
+    if prepared.is_err() {
+        // The next start would do it, too; but it may be large, and far away.
+        let _ = std::fs::remove_dir_all(swap::next(&config.data_dir));
+    }
+    prepared
+}
+
+async fn prepare(
     config: &Config,
     sources: Sources,
     file: &Path,

@@ -60,6 +60,8 @@ pub enum BackupError {
     WrongPassphrase,
     #[error("the key file is not the one of this backup")]
     WrongKeyFile,
+    #[error("there is not enough room on the disk for what is in it")]
+    NoRoom,
     #[error("a record of {0} bytes is too large for a backup")]
     TooLarge(usize),
     #[error("{0}")]
