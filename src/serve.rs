@@ -66,13 +66,14 @@ pub async fn serve(config: Config, workshop: Arc<dyn Workshop>) -> Result<Ending
         .spawn(move || watch(&watched, write_seconds_max))
         .map_err(|e| format!("the watchdog: {e}"))?;
     let metrics = web::metrics::launch_apart(&site, Arc::clone(&auth)).await.map_err(|e| e.to_string())?;
-    let (verbs, host) = (Arc::clone(&auth), Arc::clone(&auth));
+    let (verbs, host, restored) = (Arc::clone(&auth), Arc::clone(&auth), Arc::clone(&auth));
     let (data_dir, origin) = (config.data_dir.clone(), site.public_url.origin().to_owned());
     let ended = web::launch(
         &site,
         access_log.clone(),
         move |rocket| rocket.manage(Arc::clone(&verbs)).mount("/", web::routes()),
         move || Box::pin(async move { announce(&data_dir, &host, &origin).await }),
+        async move { restored.until_restart_wanted().await },
     )
     .await;
 

@@ -3,13 +3,14 @@
 
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const PASSWORD: &str = "a fence around the orchard";
 const PASSPHRASE: &str = "a passphrase for the shelf";
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A data directory, and the program on it.
@@ -240,6 +241,17 @@ fn an_empty_directory_takes_a_backup_and_a_store_that_cannot_be_read_is_set_asid
 
 /// Sends a form with a file, as a browser without JavaScript does.
 fn upload(house: &House, cookies: &str, fields: &[(&str, &str)], file: &[u8], cut: usize) -> String {
+    upload_at(HERE, house, cookies, fields, file, cut)
+}
+
+fn upload_at(
+    at: IpAddr,
+    house: &House,
+    cookies: &str,
+    fields: &[(&str, &str)],
+    file: &[u8],
+    cut: usize,
+) -> String {
     let mut body = Vec::new();
     for (name, value) in fields {
         let part = format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
@@ -253,7 +265,7 @@ fn upload(house: &House, cookies: &str, fields: &[(&str, &str)], file: &[u8], cu
     body.extend_from_slice(b"\r\n--xx--\r\n");
     let length = body.len();
     body.truncate(length - cut);
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, house.port)).unwrap();
+    let mut stream = TcpStream::connect((at, house.port)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!(
         "POST /setup/restore HTTP/1.1\r\nHost: localhost:{port}\r\nOrigin: http://localhost:{port}\r\n\
@@ -334,7 +346,13 @@ fn the_set_up_page_restores_a_backup_and_the_program_starts_anew_with_it() {
     assert!(answer.is_empty() || status(&answer).starts_with('4'), "{answer}");
     assert!(std::fs::read_dir(new.data().join("upload")).unwrap().next().is_none(), "uploads are left");
 
-    let answer = send(&cookies, &token, PASSPHRASE, &backup, 0);
+    // By whichever address of localhost the browser happens to take.
+    let at = if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        IpAddr::from(Ipv6Addr::LOCALHOST)
+    } else {
+        HERE
+    };
+    let answer = upload_at(at, &new, &cookies, &[("token", &token), ("passphrase", PASSPHRASE)], &backup, 0);
     assert!(status(&answer) == "200" && answer.contains("The backup is restored"), "{answer}");
     // The same process, under the same number, serves the restored store.
     server.wait_until_it_serves();

@@ -36,7 +36,12 @@ impl Server {
                 });
                 rocket.mount("/", routes![echo]).attach(ready)
             };
-            web::run(&site.config, web::launch(&site, None, mount, || Box::pin(async {}))).unwrap().unwrap();
+            web::run(
+                &site.config,
+                web::launch(&site, None, mount, || Box::pin(async {}), std::future::pending()),
+            )
+            .unwrap()
+            .unwrap();
         });
         let mut ready = is_up.iter();
         let shutdown = ready.find_map(|(first, shutdown)| first.then_some(shutdown)).unwrap();

@@ -128,8 +128,8 @@ pub fn routes() -> Vec<rocket::Route> {
     all
 }
 
-/// Serves until a signal ends it, on every address that the configuration means; `mount` adds the routes, and runs
-/// once per address; `ready` is done once the first address is served.
+/// Serves until a signal or `end` ends it, on every address that the configuration means; `mount` adds the routes, and
+/// runs once per address; `ready` is done once the first address is served.
 ///
 /// # Errors
 /// The first address cannot be served: it is taken, or the certificate does not read.
@@ -138,10 +138,17 @@ pub async fn launch(
     access_log: Option<AccessLog>,
     mount: impl Fn(Rocket<Build>) -> Rocket<Build>,
     ready: impl FnOnce() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    end: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), rocket::Error> {
     let addresses = site.config.address.addresses();
     let build = |address| mount(rocket(site, address, access_log.clone()));
     let first = build(addresses[0]).attach(AdHoc::on_liftoff("ready", |_| ready())).ignite().await?;
+    // The first is who decides: a route knows only the one address that it was asked on.
+    let shutdown = first.shutdown();
+    let ending = rocket::tokio::spawn(async move {
+        end.await;
+        shutdown.notify();
+    });
     // `localhost` is ::1 for some programs and 127.0.0.1 for others, and Rocket binds one address.
     let mut others = Vec::new();
     for address in addresses.into_iter().skip(1).filter(|_| site.config.port != 0) {
@@ -159,6 +166,7 @@ pub async fn launch(
         });
     }
     let ended = first.launch().await;
+    ending.abort();
     others.into_iter().for_each(rocket::Shutdown::notify);
     ended.map(drop)
 }

@@ -23,6 +23,7 @@ mod races;
 mod reauthenticate;
 mod refresh;
 mod register;
+mod restores;
 mod routes;
 mod secrets;
 mod session;

@@ -21,7 +21,7 @@ use secret::{BackupSecret, key_for};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 /// What must stay free beside a backup.
@@ -70,7 +70,7 @@ pub(crate) struct Backups {
     began_at: Time,
     /// A backup is being made ready to take the present store's place: nobody sets up meanwhile.
     pub(super) restoring: Arc<AtomicBool>,
-    pub(super) wants_restart: AtomicBool,
+    pub(super) wants_restart: tokio::sync::watch::Sender<bool>,
 }
 
 impl Backups {
@@ -82,7 +82,7 @@ impl Backups {
             state: Mutex::default(),
             began_at: now,
             restoring: Arc::default(),
-            wants_restart: AtomicBool::new(false),
+            wants_restart: tokio::sync::watch::Sender::new(false),
         }
     }
 }
@@ -113,7 +113,13 @@ impl Auth {
 
     /// Whether a restored store waits to be moved in by a new start.
     pub fn wants_restart(&self) -> bool {
-        self.backups.wants_restart.load(Ordering::SeqCst)
+        *self.backups.wants_restart.borrow()
+    }
+
+    /// Waits for that.
+    pub async fn until_restart_wanted(&self) {
+        // The sender is our own, so it is not gone before.
+        let _ = self.backups.wants_restart.subscribe().wait_for(|wanted| *wanted).await;
     }
 
     /// For metrics.

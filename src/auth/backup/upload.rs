@@ -85,7 +85,7 @@ impl Auth {
             users = report.users,
             "a new start follows"
         );
-        self.backups.wants_restart.store(true, Ordering::SeqCst);
+        self.backups.wants_restart.send_replace(true);
         // Nothing that is written from here on would be found again.
         std::mem::forget(restoring);
         Ok(report)

@@ -18,7 +18,7 @@ use rocket::fs::TempFile;
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 use rocket::tokio::time::timeout;
-use rocket::{Request, Route, Shutdown, post, routes};
+use rocket::{Request, Route, post, routes};
 use serde_json::json;
 use std::time::Duration;
 
@@ -110,7 +110,6 @@ async fn restore(
     visitor: Visitor<'_>,
     _wire: Confidential,
     permit: Permit,
-    shutdown: Shutdown,
     upload: Upload<'_>,
 ) -> Answer {
     let done = match permit.0.into_inner() {
@@ -121,7 +120,6 @@ async fn restore(
         Ok(report) => {
             let page = Page::render(site, "restored.html", context(&report))?;
             // What has begun is answered, this page too; then the program starts anew and moves the store in.
-            shutdown.notify();
             Ok(page.header(visitor.style.clear(CODE_COOKIE)))
         }
         Err(problem) => form_again(auth, site, &visitor, problem),

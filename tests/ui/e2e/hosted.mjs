@@ -79,7 +79,7 @@ export async function hosted(t, browser) {
         }
         await page.goto('/login');
         await fillIn(page, 'grace', PASSWORD);
-        await page.waitForURL('**/admin');
+        await page.waitForURL('**/admin**');
         await leave();
       });
     }
