@@ -153,8 +153,8 @@ pub async fn launch(
     let mut others = Vec::new();
     for address in addresses.into_iter().skip(1).filter(|_| site.config.port != 0) {
         let other = build(address).ignite().await?;
-        others.push(other.shutdown());
-        rocket::tokio::spawn(async move {
+        let shutdown = other.shutdown();
+        let serving = rocket::tokio::spawn(async move {
             let Err(error) = other.launch().await else { return };
             match error.kind() {
                 // Whoever holds it gets what browsers send to localhost.
@@ -164,10 +164,15 @@ pub async fn launch(
                 reason => tracing::debug!(%address, %reason, "localhost is not served on this address"),
             }
         });
+        others.push((shutdown, serving));
     }
     let ended = first.launch().await;
     ending.abort();
-    others.into_iter().for_each(rocket::Shutdown::notify);
+    for (shutdown, serving) in others {
+        shutdown.notify();
+        // Requests that it has begun are answered: the one, too, that asked for the end.
+        let _ = serving.await;
+    }
     ended.map(drop)
 }
 
