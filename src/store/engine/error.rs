@@ -48,8 +48,8 @@ pub enum OpenError {
     #[error("the store is damaged ({0}). Keep a copy of it; then restore a backup")]
     Damaged(String),
     #[error(
-        "{0} cannot be read ({1}): the disk may be failing. Nothing was changed. Copy the data directory to a good disk, \
-         or restore a backup there"
+        "{0} cannot be read ({1}): the disk may be failing. Nothing was changed. Copy the data directory to a good \
+         disk, or restore a backup there"
     )]
     Unreadable(PathBuf, std::io::Error),
     #[error(

@@ -133,8 +133,8 @@ impl Engine {
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// As [`Engine::commit`] for batches that do not build on one another: together they wait for one sync, not each for
-    /// its own.
+    /// As [`Engine::commit`] for batches that do not build on one another: together they wait for one sync, not each
+    /// for its own.
     ///
     /// # Errors
     /// As [`Engine::commit`], for any of them; the others count all the same.
