@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const POINTS: usize = 6;
+const POINTS: usize = 7;
 const POINTS_MAX: usize = 200;
 /// A point spends most of its time in waiting for the program's end.
 const WORKERS: usize = 8;
@@ -21,9 +21,16 @@ const WORKERS: usize = 8;
 const AFTER_FAILURE: Duration = Duration::from_secs(5 + 4);
 const EXIT_STORE_FAILED: i32 = hallpass::serve::EXIT_STORE_FAILED;
 
-/// What happens at a point: the fault, and whether all later calls meet it as well.
-const KINDS: [(Fault, bool); 5] =
-    [(EIO, false), (ENOSPC, true), (EIO, true), (Fault::Short, false), (ENOSPC, false)];
+/// What happens at a point: which calls count, the fault, and whether all later calls meet it as well.
+const KINDS: [(Calls, Fault, bool); 7] = [
+    (Calls::All, EIO, false),
+    (Calls::Syncs, EIO, false),
+    (Calls::All, ENOSPC, true),
+    (Calls::All, Fault::Short, false),
+    (Calls::All, EIO, true),
+    (Calls::Syncs, EIO, false),
+    (Calls::All, ENOSPC, false),
+];
 
 /// A house at rest, to be copied for each point.
 struct Pattern {
@@ -50,15 +57,15 @@ impl Pattern {
     }
 }
 
-/// What is wrong after a fault at the `k`-th call of a program that serves.
-fn point(pattern: &Pattern, library: &Path, k: usize) -> Vec<String> {
-    let (fault, is_lasting) = KINDS[k % KINDS.len()];
+/// What is wrong after a fault at the `k`-th call of a program that serves; `n` counts the points.
+fn point(pattern: &Pattern, library: &Path, n: usize, k: usize) -> Vec<String> {
+    let (calls, fault, is_lasting) = KINDS[n % KINDS.len()];
     let mut house = pattern.copied();
     let mut disk = Disk::of(house.directory());
     let shim = Arc::new(Shim::over(&mut house, library));
     let mut server = house.start();
     let watch = Watch::begin(&server.api);
-    shim.arm(k as u32, Calls::All, fault, is_lasting);
+    shim.arm(k as u32, calls, fault, is_lasting);
     let mut ledgers: Vec<_> = pattern.people.iter().map(Person::ledger).collect();
     let mut faults = std::thread::scope(|scope| {
         for ledger in &mut ledgers {
@@ -81,7 +88,7 @@ fn point(pattern: &Pattern, library: &Path, k: usize) -> Vec<String> {
     }
     Shim::off(&mut house);
     // Half of them find what a power cut leaves after the fault: what a failed sync did not write is gone.
-    if k % 2 == 1 {
+    if n % 2 == 1 {
         shim.records().iter().for_each(|record| disk.take_in(record));
         let mut dice = dice();
         house = house_after(&disk, Luck::draw(&mut dice), &mut dice);
@@ -175,23 +182,22 @@ fn whatever_call_to_the_disk_fails_nothing_answered_is_lost_and_the_process_ends
     let Some(library) = library() else { return };
     let points = number("HALLPASS_FAULT_POINTS", POINTS);
     let pattern = Pattern::new(library);
-    let calls = (0..points).map(|n| 1 + n * POINTS_MAX.max(points) / points).collect();
-    let faults = in_parallel(WORKERS, calls, |k| point(&pattern, library, k));
+    let calls = (0..points).map(|n| (n, 1 + n * POINTS_MAX.max(points) / points)).collect();
+    let faults = in_parallel(WORKERS, calls, |(n, k)| point(&pattern, library, n, k));
     let faults: Vec<String> = faults.into_iter().flatten().collect();
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// Lets the k-th of these calls of a start fail, for every k that there is; then starts without faults, and looks.
+/// Lets the k-th call of a start fail, for every k that there is; then starts without faults, and looks.
 fn every_call_of_a_start(
     library: &Path,
-    calls: Calls,
     house: impl Fn() -> House + Sync,
     look: impl Fn(&Api) -> Vec<String> + Sync,
 ) -> usize {
     let attempt = |k: u32| {
         let mut house = house();
         let shim = Shim::over(&mut house, library);
-        let (fault, is_lasting) = KINDS[k as usize % KINDS.len()];
+        let (calls, fault, is_lasting) = KINDS[k as usize % KINDS.len()];
         shim.arm(k, calls, fault, is_lasting);
         let said = match house.try_start() {
             Err(said) => said,
@@ -232,10 +238,9 @@ fn whatever_call_fails_during_a_start_it_is_refused_in_words_and_the_next_start_
         drop(api.boss());
         vec![]
     };
-    let first = every_call_of_a_start(library, Calls::All, House::new, opens);
-    let later = every_call_of_a_start(library, Calls::All, || pattern.copied(), opens);
-    let migrating =
-        every_call_of_a_start(library, Calls::All, rebuilds::house_of_the_fixture, of_the_fixture);
+    let first = every_call_of_a_start(library, House::new, opens);
+    let later = every_call_of_a_start(library, || pattern.copied(), opens);
+    let migrating = every_call_of_a_start(library, rebuilds::house_of_the_fixture, of_the_fixture);
     println!("calls met: first start {first}, later {later}, migrating {migrating}");
     assert!(first > 40 && later > 8 && migrating > 20, "too few");
 }
