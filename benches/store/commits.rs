@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const CALLERS: [usize; 4] = [1, 16, 64, 256];
-const ROUNDS: usize = 3;
-const SLICE_SECONDS: f64 = 1.5;
+const ROUNDS: usize = 5;
+const SLICE_SECONDS: f64 = 1.0;
 /// Before the first round, so that nobody is measured on an empty store.
 const WARM_UP_SECONDS: f64 = 1.0;
 
@@ -119,7 +119,7 @@ fn compete(bench: &Bench, makes: &[(&'static str, Make)]) -> Vec<Entrant> {
 }
 
 fn print(title: &str, entrants: &[Entrant]) {
-    let callers = CALLERS.map(|callers| format!("{callers} callers"));
+    let callers = CALLERS.map(|callers| format!("{callers} at a time"));
     let columns = [vec!["commits a second (to the first)".to_owned()], callers.into()].concat();
     let columns: Vec<_> = columns.iter().map(String::as_str).collect();
     let rows = |table: Table, cell: &dyn Fn(&Entrant, usize) -> String| {

@@ -25,7 +25,6 @@ const LOOKUPS: u64 = 100_000;
 const PAGES: u64 = 1000;
 const PAGE: usize = 100;
 const SLICE: usize = 1000;
-const OPENS: usize = 3;
 
 const COLUMNS: [&str; 11] = [
     "records of 300 bytes",
@@ -47,13 +46,13 @@ pub fn run(bench: &Bench) {
     let table = Table::new("Lookups and scans by size", &COLUMNS);
     let mut filled = 0;
     let mut caches = Vec::new();
-    for count in [10_000, scaled(1e6), scaled(3e6)] {
+    let sizes: [(u64, usize, &[u64]); 3] =
+        [(10_000, 3, &[]), (scaled(1e6), 3, &[8, 32, 512]), (scaled(3e6), 1, &[512])];
+    for (count, opens, cache_sizes) in sizes {
         fill(directory.path(), filled, count);
         filled = count;
-        table.row(&row(directory.path(), count, DEFAULT_CACHE_MB, OPENS));
-        if count > 10_000 {
-            caches.extend([8, 32, 512].map(|cache_mb| row(directory.path(), count, cache_mb, 1)));
-        }
+        table.row(&row(directory.path(), count, DEFAULT_CACHE_MB, opens));
+        caches.extend(cache_sizes.iter().map(|cache_mb| row(directory.path(), count, *cache_mb, 1)));
     }
     let table = Table::new("What the cache is worth", &COLUMNS);
     caches.iter().for_each(|cells| table.row(cells));
