@@ -3,14 +3,16 @@
 use crate::dice::Dice;
 use crate::order::check;
 use hallpass::store::engine::{
-    Batch, Change, Direction, Engine, Expect, Key, Op, Options, Outcome, Piece, Range, Record, StoreKeys,
+    Batch, Change, Direction, Engine, Expect, Key, Op, OpenError, Options, Outcome, Piece, Range, Record,
+    StoreKeys,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-const THREADS: u64 = 8;
+pub const THREADS: u64 = 8;
 const STEPS: usize = 120;
 /// The engine is closed and opened again so often.
 const LIVES: u64 = 2;
@@ -91,13 +93,23 @@ fn open(directory: &Path, clock: &Arc<Clock>, published: &Arc<Mutex<Vec<Publishe
     let keys = StoreKeys::new(&[1; 32], [2; 32]);
     let options =
         Options { initialise: Some([9; 16]), cache_bytes: 8 << 20, ..Options::new(directory, keys) };
-    let (clock, sink) = (Arc::clone(clock), Arc::clone(published));
     let sidecar = directory.join("sidecar");
-    let publish = move |changes: &[Change]| {
-        let sidecar = std::fs::read(&sidecar).unwrap();
-        sink.lock().unwrap().push(Published { at: clock.tick(), changes: changes.to_vec(), sidecar });
+    let publish = || {
+        let (clock, sink, sidecar) = (Arc::clone(clock), Arc::clone(published), sidecar.clone());
+        move |changes: &[Change]| {
+            let sidecar = std::fs::read(&sidecar).unwrap();
+            sink.lock().unwrap().push(Published { at: clock.tick(), changes: changes.to_vec(), sidecar });
+        }
     };
-    Engine::open(options, Box::new(publish)).unwrap()
+    let opened = (0..500).find_map(|_| match Engine::open(options.clone(), Box::new(publish())) {
+        // sled's own threads may hold the files a moment longer than the engine before.
+        Err(OpenError::Locked(_)) => {
+            std::thread::sleep(Duration::from_millis(10));
+            None
+        }
+        opened => Some(opened.unwrap()),
+    });
+    opened.expect("the files are free")
 }
 
 fn lay_out(engine: &Engine) {

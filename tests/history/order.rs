@@ -3,9 +3,16 @@
 //! The order need not be searched: the sequence numbers claim one. It is replayed on a plain map, and everything that
 //! was answered must be true in a state that the order permits.
 
-use crate::engine::{Event, History, LOG, TABLE, Tick, What};
+use crate::engine::{Event, History, LOG, TABLE, THREADS, Tick, What};
 use hallpass::store::engine::{Batch, Expect, Key, Op, Outcome, Record};
 use std::collections::BTreeMap;
+
+/// Every caller waits for its batch, so a group has one of each at most.
+const GROUP_MAX: usize = THREADS as usize;
+
+/// Where a slot of the witness says how far the store has come.
+const SLOT_BYTES: usize = 512;
+const SEQUENCE_AT: usize = 41;
 
 type State = BTreeMap<Key, Record>;
 
@@ -137,24 +144,26 @@ impl<'h> Order<'h> {
                     None => mirror.remove(&change.key),
                 };
             }
-            let same = |at: &usize| self.states[*at] == mirror;
-            let Some(from) = (reached..self.states.len()).find(same) else {
+            // Several states may be equal; the witness beside the store tells which one it is.
+            let ahead = reached..self.states.len().min(reached + GROUP_MAX + 1);
+            let equal: Vec<usize> = ahead.filter(|at| self.states[*at] == mirror).collect();
+            if equal.is_empty() {
                 return Err(format!("the mirrors show half a group, or an old one: {group:?}"));
-            };
-            // A batch that changes nothing leaves no trace, so the group may end with any of these.
-            let to = (from..self.states.len()).take_while(same).last().unwrap_or(from);
-            let synced = (from..=to).any(|at| {
-                let sequence = (self.first + at as u64).saturating_sub(1);
-                group.sidecar.windows(8).any(|bytes| bytes == sequence.to_be_bytes())
-            });
-            if !synced {
-                return Err(format!("published before it was synced: {group:?}"));
             }
-            let early = self.batches[reached..from].iter().find(|(event, _)| event.answered < group.at);
+            let is_synced = |at: &&usize| {
+                let sequence = (self.first + **at as u64).saturating_sub(1);
+                let mut noted =
+                    group.sidecar.chunks(SLOT_BYTES).map(|slot| &slot[SEQUENCE_AT..SEQUENCE_AT + 8]);
+                noted.any(|noted| noted == sequence.to_be_bytes())
+            };
+            let Some(now) = equal.iter().rfind(is_synced) else {
+                return Err(format!("published before it was synced: {group:?}"));
+            };
+            let early = self.batches[reached..*now].iter().find(|(event, _)| event.answered < group.at);
             if let Some((event, _)) = early {
                 return Err(format!("answered before the mirrors knew: {event:?}"));
             }
-            reached = to;
+            reached = *now;
         }
         if reached + 1 == self.states.len() {
             Ok(())
