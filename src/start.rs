@@ -224,6 +224,11 @@ fn said(config: &Config, refusal: Refusal) -> StartError {
         // What only a read found, after the tables that are looked at first.
         Refusal::Store(StoreError::Corrupt(what)) => return OpenError::Lost(store, what).into(),
         Refusal::Store(error) => format!("{}: {error}", store.display()),
+        Refusal::StorageFull => format!(
+            "{}: the disk has less free space than store.free_floor_mb ({} MB): make room",
+            store.display(),
+            config.store.free_floor_mb
+        ),
         Refusal::Invalid(faults) => {
             let said: Vec<_> =
                 faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();

@@ -1,7 +1,7 @@
 //! The latest time seen, kept with the store: a clock that was set back takes nobody back behind it after a restart.
 
 use crate::auth::Auth;
-use crate::auth::refusal::Verdict;
+use crate::auth::refusal::{Refusal, Verdict};
 use crate::model::Time;
 use crate::model::time::MINUTE_MS;
 use crate::store::Batch;
@@ -18,7 +18,11 @@ impl Auth {
         if let Some(row) = self.store.row::<LatestTime>(&()).await? {
             self.clock.resume(row.value.at, KEPT_AGE_MAX_MS);
         }
-        self.keep_time().await
+        match self.keep_time().await {
+            // What is there can be checked all the same, and housekeeping writes it once there is room.
+            Err(Refusal::StorageFull) => Ok(()),
+            kept => kept,
+        }
     }
 
     /// Writes the time down, at most once a minute.

@@ -10,6 +10,7 @@ mod clock;
 mod codes;
 mod csrf;
 mod data;
+mod full;
 mod invalidate;
 mod keys;
 mod limits;
