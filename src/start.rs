@@ -249,6 +249,7 @@ fn backup_settings(config: &Config) -> Result<BackupSettings, StartError> {
         directory: config.backup_directory(),
         nightly_at: backup.nightly_at_utc.as_deref().and_then(TimeOfDay::parse),
         keep: backup.keep as usize,
+        free_floor_bytes: u64::from(config.store.free_floor_mb) << 20,
         secret: secret.map(Arc::new),
     })
 }

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-/// What must stay free beside a backup.
+/// What must stay free beside a backup, above the store's own floor: it must not be what stops the store.
 const FREE_BYTES_MIN: u64 = 64 << 20;
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -34,6 +34,8 @@ pub struct BackupSettings {
     pub directory: PathBuf,
     pub nightly_at: Option<TimeOfDay>,
     pub keep: usize,
+    /// Below so many bytes of free space the store, which may lie on the same disk, takes no writes.
+    pub free_floor_bytes: u64,
     /// What nightly backups, and those by hand that name nothing else, are encrypted to.
     pub secret: Option<Arc<BackupSecret>>,
 }
@@ -205,6 +207,7 @@ impl Auth {
         let directory = self.settings.backup.directory.clone();
         let files = off_the_workers(move || Files::open(&directory)).await?;
         let files = files.map_err(|e| Refusal::Fault(e.to_string()))?;
+        let wanted = wanted.saturating_add(self.settings.backup.free_floor_bytes);
         if files.free_bytes().is_some_and(|free| free < wanted) {
             return Err(Refusal::StorageFull);
         }

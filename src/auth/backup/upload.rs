@@ -52,7 +52,8 @@ impl Auth {
         });
         let free = free.await?.map_err(|e| Refusal::Fault(format!("uploads: {e}")))?;
         // The upload, and the store that it becomes.
-        if free < bytes.saturating_mul(2).saturating_add(FREE_BYTES_MIN) {
+        let floor = self.settings.backup.free_floor_bytes;
+        if free < bytes.saturating_mul(2).saturating_add(FREE_BYTES_MIN + floor) {
             return Err(Refusal::StorageFull);
         }
         Ok(restoring)
