@@ -81,7 +81,6 @@ impl Auth {
     /// Checks, hashes and commits. The first enabled administrator, however made, closes set-up for ever; by set-up
     /// itself nobody else is made.
     pub(crate) async fn make_user(&self, new: NewUser, by_set_up: bool) -> Verdict<Arc<Row<User>>> {
-        self.refuse_while_restoring()?;
         let now = self.clock.now();
         let mut user = User {
             id: UserId::new(now, self.entropy.bytes()),
@@ -114,6 +113,8 @@ impl Auth {
             }
             None => None,
         };
+        // After the hash, which takes its time: whoever restores asks once more whether somebody was set up.
+        self.refuse_while_restoring()?;
         for _ in 0..TRIES_MAX {
             let claimed = self.store.row::<Claimed>(&()).await?;
             if claimed.is_some() && by_set_up {

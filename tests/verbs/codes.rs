@@ -139,3 +139,20 @@ async fn an_unattended_set_up_happens_only_where_nothing_was_ever_set_up() {
         assert!(sign_in(PASSWORD).await && !sign_in(NEW).await);
     }
 }
+
+#[rocket::async_test]
+async fn whoever_is_set_up_while_a_restore_begins_is_either_refused_or_stops_it() {
+    // A hash that takes longer than to begin a restore.
+    let house = House::with(|config| {
+        (config.password.argon2_memory_kib, config.password.argon2_iterations) = (19_456, 20);
+    })
+    .await;
+    let (code, auth) = (setup_code(&house).await, house.auth());
+    let begins = async { auth.begin_restore(&code, 1).await.ok() };
+    let (made, restoring) = rocket::tokio::join!(set_up(&house, &code, "ada", PASSWORD), begins);
+    assert!(restoring.is_some());
+    let refused = made.expect_err("a restore was about to replace the store");
+    assert!(matches!(refused, Refusal::Conflict { code: "restore_running", .. }), "{refused:?}");
+    drop(restoring);
+    set_up(&house, &code, "ada", PASSWORD).await.expect("the restore was given up");
+}

@@ -235,6 +235,7 @@ impl Import<'_> {
 
     /// Looks up and writes what is pending.
     async fn settle(&mut self) -> Verdict<Vec<RefusedLine>> {
+        self.auth.refuse_while_restoring()?;
         let (mut refused, mut users) = (Vec::new(), Vec::new());
         for (line, item) in std::mem::take(&mut self.pending) {
             match item {
