@@ -142,6 +142,19 @@ fn without_its_sidecar_a_store_is_not_taken_for_one_that_has_just_begun_because_
 }
 
 #[test]
+fn what_waits_to_take_a_stores_place_does_so_before_the_store_is_looked_at() {
+    let used = Used::new();
+    let next = used.data().join("next");
+    copy(&used.data().join("store"), &next.join("store"));
+    std::fs::copy(used.data().join("sidecar"), next.join("sidecar")).unwrap();
+    std::fs::write(next.join("ready"), "before-restore-1").unwrap();
+    used.lose(&[CLAIMED.to_vec()]);
+    used.hallpass(&["verify"], 0);
+    assert!(used.data().join("aside/before-restore-1/store").exists() && !next.exists());
+    used.hallpass(&["user", "list"], 0);
+}
+
+#[test]
 fn compaction_keeps_everything_and_refuses_a_store_that_is_not_whole() {
     let used = Used::new();
     let (before, _) = used.hallpass(&["verify"], 0);

@@ -72,6 +72,8 @@ impl Salvage {
     pub fn open(options: &Options) -> Result<Self, OpenError> {
         let lock = DirectoryLock::take(&options.directory)?;
         let place = Place::new(&options.directory);
+        // A store that was marked counts from then on, and not the one that is still in its place.
+        swap::finish(&options.directory).map_err(|e| OpenError::Io(place.directory.clone(), e))?;
         if !place.store.exists() {
             return Err(OpenError::Missing(place.store));
         }
