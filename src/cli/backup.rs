@@ -5,6 +5,7 @@ use crate::auth::backup::secret::BackupSecret;
 use crate::config::Config;
 use crate::console::Command;
 use crate::start::Sources;
+use crate::store::engine::sync_directory;
 use clap::Args;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
@@ -77,7 +78,8 @@ fn make(
     let made = ask_or_do(config.clone(), own.clone(), Command::Backup { secret })?;
     let path = PathBuf::from(made["path"].as_str().ok_or("it was not said where it is")?);
     let (Some(to), Some(target)) = (&arguments.to, target) else { return Ok((path, made)) };
-    copy(&path, target).map_err(|e| format!("{}: {e}; the backup is {}", to.display(), path.display()))?;
+    copy(&path, target, to)
+        .map_err(|e| format!("{}: {e}; the backup is {}", to.display(), path.display()))?;
     let name = made["name"].as_str().unwrap_or_default().to_owned();
     ask_or_do(config, own, Command::BackupRemove { name })?;
     Ok((to.clone(), made))
@@ -88,9 +90,16 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn copy(from: &Path, mut to: File) -> io::Result<()> {
+fn copy(from: &Path, mut to: File, path: &Path) -> io::Result<()> {
     io::copy(&mut File::open(from)?, &mut to)?;
-    to.sync_all()
+    make_durable(&to, path)
+}
+
+/// The file, and its name: what it replaces is removed next, or relies on it.
+fn make_durable(file: &File, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    sync_directory(directory.unwrap_or(Path::new(".")))
 }
 
 /// Makes a key file.
@@ -98,7 +107,7 @@ pub(super) fn make_key(path: &Path) -> Result<ExitCode, String> {
     let key = zeroize::Zeroizing::new(Sources::system().entropy.bytes::<32>());
     let written = create(path).and_then(|mut file| {
         file.write_all(key.as_ref())?;
-        file.sync_all()
+        make_durable(&file, path)
     });
     written.map_err(|e| format!("{}: {e}", path.display()))?;
     eprintln!(
