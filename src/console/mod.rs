@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-/// A command over all users may take its time.
+/// A command over all users may take its time, and one over the whole store hours.
 const ANSWER_SECONDS: u64 = 60;
-const BACKUP_ANSWER_SECONDS: u64 = 3 * 3600;
+const LONG_ANSWER_SECONDS: u64 = 3 * 3600;
 
 /// What the operator can ask for, as it crosses the socket.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,10 +45,10 @@ pub enum Command {
 }
 
 impl Command {
-    /// How long an answer may take. A backup is made and restored once.
+    /// How long an answer may take.
     pub fn answer_seconds(&self) -> u64 {
         match self {
-            Self::Backup { .. } => BACKUP_ANSWER_SECONDS,
+            Self::Backup { .. } | Self::InvalidateAll | Self::Verify => LONG_ANSWER_SECONDS,
             _ => ANSWER_SECONDS,
         }
     }
