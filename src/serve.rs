@@ -2,7 +2,6 @@
 
 use crate::auth::backup::Workshop;
 use crate::auth::{Auth, Refusal};
-use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::console::socket;
 use crate::logging::{self, AccessLog};
@@ -139,20 +138,30 @@ async fn keep_backups(auth: Arc<Auth>) {
 /// Once the store has failed its memory may be ahead of the disk: checks go on for a moment, then the process ends,
 /// so that its supervisor starts it from what is on disk. A thread of its own: no worker may be free to say so.
 #[allow(clippy::disallowed_methods)] // nothing is left to be kept, and requests at work must not hold the end up
-fn watch(auth: &Auth, write_seconds_max: u32) {
-    let mut at_work = (0, Stopwatch::start());
+fn watch(auth: &Arc<Auth>, write_seconds_max: u32) {
+    // Looks are counted, not time: a process that was stopped and goes on must not be taken for one that hangs.
+    let looks_max = u128::from(write_seconds_max) * 1000 / WATCH_EVERY.as_millis();
+    let (mut last, mut looks) = (0, 0);
     while auth.failure().is_none() {
         std::thread::sleep(WATCH_EVERY);
         let beats = auth.writer_beats();
-        if beats != at_work.0 {
-            at_work = (beats, Stopwatch::start());
-        }
-        let is_busy = beats % 2 == 1;
-        if is_busy && at_work.1.elapsed_us() > u64::from(write_seconds_max) * 1_000_000 {
-            auth.give_up(&format!("the disk has not answered a write for {write_seconds_max} s"));
+        looks = if beats == last && beats % 2 == 1 { looks + 1 } else { 0 };
+        last = beats;
+        if looks > looks_max {
+            let auth = Arc::clone(auth);
+            let why = format!("the disk has not answered a write for {write_seconds_max} s");
+            say_apart(move || auth.give_up(&why));
         }
     }
-    tracing::error!("the store has failed: this process ends in {AFTER_FAILURE_SECONDS} seconds");
+    say_apart(|| {
+        tracing::error!("the store has failed: this process ends in {AFTER_FAILURE_SECONDS} seconds")
+    });
     std::thread::sleep(Duration::from_secs(AFTER_FAILURE_SECONDS));
     std::process::exit(EXIT_STORE_FAILED);
+}
+
+/// What is said may go to the very disk that hangs, and must not hold the end up.
+fn say_apart(words: impl FnOnce() + Send + 'static) {
+    // Without a thread for it nothing is said, and the exit code says it all.
+    let _ = std::thread::Builder::new().name("last-words".into()).spawn(words);
 }

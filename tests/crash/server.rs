@@ -51,7 +51,12 @@ impl House {
     }
 
     pub fn logged(&self) -> String {
-        std::fs::read_to_string(self.log.path()).unwrap()
+        std::fs::read_to_string(self.log()).unwrap()
+    }
+
+    /// The file that it logs to.
+    pub fn log(&self) -> &Path {
+        self.log.path()
     }
 
     /// Leaves it on the disk, for someone to look at.
@@ -158,9 +163,13 @@ impl Server {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         self.wait()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// How it ended, if it has.

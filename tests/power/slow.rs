@@ -4,6 +4,7 @@ use crate::recording::{Load, Recording, started};
 use crate::server::{ADMIN_PASSWORD, House};
 use crate::shim::{Calls, Fault, Shim, library};
 use serde_json::json;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 const SLOW_SYNC_MS: u32 = 300;
 /// For the watchdog's limit of two seconds, the five for checks, and a busy machine.
 const END_OF_A_HANG: Duration = Duration::from_secs(2 + 5 + 8);
+
+/// Longer than a process lives on once it has given its store up.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(7);
 
 #[test]
 fn while_every_sync_takes_300_ms_checks_are_as_quick_as_ever() {
@@ -98,6 +102,57 @@ fn a_sync_that_never_returns_ends_the_process_in_words_and_nothing_answered_is_l
     Shim::off(&mut house);
     let open = |bearer: &str| house.start().api.get("/api/v1/auth/session", Some(bearer)).unwrap().is_ok();
     assert!(open(&alive) && !open(&ended));
+}
+
+/// As of a log that lies on the same disk.
+#[test]
+fn a_log_that_hangs_as_well_does_not_hold_the_end_up() {
+    let Some(library) = library() else { return };
+    let mut house = House::new();
+    house.variables.push(("HALLPASS_STORE__WRITE_SECONDS_MAX", "2".into()));
+    // A pipe that nobody reads.
+    std::fs::remove_file(house.log()).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, house.log(), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let mut pipe = std::fs::OpenOptions::new().read(true).write(true).open(house.log()).unwrap();
+    let shim = Shim::over(&mut house, library);
+    let mut server = house.start();
+    let bearer = server.api.boss();
+    rustix::io::ioctl_fionbio(&pipe, true).unwrap();
+    while pipe.write(&[b'.'; 512]).is_ok() {}
+    shim.arm(1, Calls::Syncs, Fault::Hang, true);
+    let (api, began) = (server.api.clone(), Instant::now());
+    std::thread::scope(|scope| {
+        scope.spawn(|| api.sign_in("admin", ADMIN_PASSWORD, "hallpass"));
+        while server.has_ended().is_none() {
+            assert!(began.elapsed() < END_OF_A_HANG, "it hangs for ever");
+            let _ = api.get("/api/v1/auth/session", Some(&bearer));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert_eq!(server.wait().code(), Some(hallpass::serve::EXIT_STORE_FAILED));
+}
+
+#[test]
+fn a_process_that_is_stopped_in_a_write_and_goes_on_is_not_taken_for_one_that_hangs() {
+    let Some(library) = library() else { return };
+    let mut house = House::new();
+    house.variables.push(("HALLPASS_STORE__WRITE_SECONDS_MAX", "2".into()));
+    let shim = Shim::over(&mut house, library);
+    let mut server = house.start();
+    server.api.boss();
+    shim.delay_syncs(1000);
+    let api = server.api.clone();
+    let signed_in = std::thread::scope(|scope| {
+        let write = scope.spawn(|| api.sign_in("admin", ADMIN_PASSWORD, "hallpass"));
+        std::thread::sleep(Duration::from_millis(500));
+        server.signal(rustix::process::Signal::STOP);
+        std::thread::sleep(Duration::from_secs(4));
+        server.signal(rustix::process::Signal::CONT);
+        write.join().unwrap()
+    });
+    assert!(signed_in.is_some_and(|answer| answer.is_ok()));
+    assert!(server.wait_for(AFTER_A_FAILURE).is_none(), "{}", house.logged());
 }
 
 /// Free space of the disk, in MB.

@@ -50,11 +50,13 @@ impl Shared {
 
     /// Ends the store's life: from now on nothing is read from the tree and nothing is written.
     pub fn fail(&self, error: StoreError) {
+        // First of all: what follows may wait for a disk that hangs.
+        let is_first = self.failure.set(error.clone()).is_ok();
         if let StoreError::Corrupt(_) = error {
             // Whoever starts next looks at everything before the first answer.
             doubt::raise(&self.directory);
         }
-        if self.failure.set(error.clone()).is_ok() {
+        if is_first {
             tracing::error!(%error, "the store has failed: nothing is written or read any more");
         }
     }
