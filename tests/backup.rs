@@ -385,6 +385,24 @@ fn an_upload_larger_than_the_bound_is_refused_before_it_is_read() {
     assert!(small.starts_with("HTTP/1.1 422"), "{small}");
 }
 
+#[test]
+fn a_check_of_a_backup_removes_no_directory_that_was_there_before() {
+    let house = House::new();
+    house.furnish();
+    let made = house.good(&["backup", "--to", "good.backup"]);
+    let data = house.data();
+    let mut child = house
+        .program(&["verify-backup", &made, data.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"{\"secret\":null}").unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(said.contains("refused") && said.contains("File exists"), "{said}");
+    assert_eq!(house.good(&["user", "list"]).lines().count(), 2);
+}
+
 /// Kills the program in the middle of backups and restores, again and again; `HALLPASS_BACKUP_KILLS` says how often.
 #[test]
 fn killed_in_the_middle_nothing_harmful_is_left() {

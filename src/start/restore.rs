@@ -45,6 +45,8 @@ pub fn verify_backup(
     secret: Option<&BackupSecret>,
 ) -> Result<Exact, String> {
     let vault = Vault::new(&master_key(config, None).map_err(|e| e.to_string())?);
+    // What is removed in the end must be what was made here.
+    std::fs::create_dir(scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
     let options = Options { cache_bytes: CHECK_CACHE_BYTES, ..options(config, scratch, &vault) };
     let restored = copy(&options, file, secret).map(|(_, restored)| restored);
     let removed = std::fs::remove_dir_all(scratch);
