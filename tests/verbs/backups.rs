@@ -272,28 +272,27 @@ async fn a_backup_made_amid_traffic_is_exact_as_of_its_end() {
     }
     let before = house.anyone().sign_in("user0", "tracked").await;
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let rounds = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let traffic: Vec<_> = (0..8)
         .map(|n| {
-            let (house, stop) = (house.clone(), Arc::clone(&stop));
+            let (house, stop, rounds) = (house.clone(), Arc::clone(&stop), Arc::clone(&rounds));
             tokio::spawn(async move {
-                let mut count = 0;
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                     let member = house.anyone().sign_in(&format!("user{n}"), "refresh").await;
                     member.refresh().await.is(200);
                     member.logout("local").await;
-                    count += 1;
+                    rounds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 }
-                count
             })
         })
         .collect();
     let mut names = Vec::new();
-    for _ in 0..5 {
+    // On a quick disk a backup is over before much has happened.
+    while names.len() < 5 || rounds.load(std::sync::atomic::Ordering::Relaxed) < 20 {
         names.push(make(&house.boss().await).await);
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    let count: usize = join_all(traffic).await.into_iter().map(|count| count.unwrap()).sum();
-    assert!(count > 20, "{count} rounds");
+    join_all(traffic).await.into_iter().for_each(|done| done.unwrap());
     // Restored, each comes to the very counts and digests of the store at its end: the check says so.
     for name in &names {
         assert_eq!(checked(&house, name).await["verified"], "yes", "{name}");
