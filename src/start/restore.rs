@@ -120,15 +120,16 @@ async fn prepare(
     }
     let options = options(config, &next, &vault);
     let (header, restored) = copy(&options, file, secret)?;
-    let store_id = uuid::Uuid::from_bytes(header.store_id).to_string();
+    let now = sources.clock.now();
+
+    let store = Store::open(options, config.store.session_cache as usize).map_err(|e| e.to_string())?;
+    // As the store says itself: the header vouches for nothing.
+    let store_id = uuid::Uuid::from_bytes(store.engine().store_id()).to_string();
     if let Some(wanted) = config.require_store.as_ref().filter(|wanted| **wanted != store_id) {
         return Err(format!(
             "require_store names the store {wanted}, and this is a backup of {store_id}: change it first"
         ));
     }
-    let now = sources.clock.now();
-
-    let store = Store::open(options, config.store.session_cache as usize).map_err(|e| e.to_string())?;
     let auth = assemble(config, store, vault, sources).await.map_err(words)?;
     let new = auth.survey().await.map_err(|refusal| words(said(config, refusal)))?;
     let known = old.as_ref().ok().and_then(Option::as_ref);
@@ -143,7 +144,7 @@ async fn prepare(
         records: records_of(&restored),
         users: new.users(),
         same_key: restored.same_key,
-        same_store: known.is_some_and(|old| old.store_id == header.store_id),
+        same_store: known.is_some_and(|old| old.store_id == new.store_id),
         before: match &old {
             Ok(Some(old)) => Before::Compared(differences(old, &new)),
             Ok(None) => Before::Nothing,
@@ -203,8 +204,6 @@ pub async fn keep_what_is_left(
 ) -> Result<PathBuf, String> {
     let io = |e: std::io::Error| format!("{}: {e}", config.data_dir.display());
     let words = |e: StartError| e.to_string();
-    // What an earlier attempt left.
-    swap::finish(&config.data_dir).map_err(io)?;
     let next = swap::next(&config.data_dir);
     let vault = Vault::new(&master_key(config, None).map_err(words)?);
     let options = options(config, &next, &vault);
