@@ -1,11 +1,13 @@
 //! Looking at a store that need not be whole: what it holds against what it should, and the pieces of what is left.
 
+use super::database::{open_db, sum};
+use super::disk::{disk_bytes, free_bytes};
 use super::error::OpenError;
 use super::head::{HEAD_KEY, Head, Identity, Total, Totals};
-use super::open::{
-    FORMAT_KEY, Options, STORE_FORMAT, check_key, identity, number, open_checked, open_db, read_meta, sum,
-};
-use super::place::{DirectoryLock, Place, disk_bytes, free_bytes};
+use super::meta::{FORMAT_KEY, STORE_FORMAT, check_key, identity, number, read_meta};
+use super::open::open_checked;
+use super::options::Options;
+use super::place::{DirectoryLock, Place};
 use super::quiet::quietly;
 use super::record::{Record, version_of};
 use super::restore::{RestoreError, restore};

@@ -1,18 +1,17 @@
 //! Stores of earlier formats are brought forward, after a copy. Each step ends in one batch, so that it can break off
 //! anywhere and begin again.
 
+use super::disk::{disk_bytes, free_bytes, make_private_directory, sync_directory};
 use super::error::OpenError;
 use super::head::{HEAD_KEY, Head, Totals};
-use super::open::{FORMAT_KEY, Options, STORE_FORMAT, identity, read_meta};
-use super::place::{Place, disk_bytes, free_bytes, make_private_directory, sync_directory};
+use super::meta::{FORMAT_KEY, SEQUENCE_KEY, STORE_FORMAT, identity, read_meta};
+use super::options::Options;
+use super::place::Place;
 use super::quiet::quietly;
 use super::record::Record;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-
-/// `meta/sequence`, which the first format had instead of a head.
-pub(super) const SEQUENCE_KEY: &[u8] = b"\x01sequence";
 
 /// Brings the store from `format` to the present one. The caller has made a copy before opening it.
 pub(super) fn forward(db: &sled::Db, format: u64, place: &Place, options: &Options) -> Result<(), OpenError> {

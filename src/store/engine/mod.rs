@@ -5,11 +5,15 @@
 //! publishes the changes to the mirrors, and only then answers. Nothing above knows of sled.
 
 mod batch;
+mod database;
+mod disk;
 mod error;
 mod examine;
 mod head;
+mod meta;
 mod migrate;
 mod open;
+mod options;
 mod place;
 mod quiet;
 mod range;
@@ -24,17 +28,16 @@ mod writer;
 mod tests;
 
 pub use batch::{Batch, Change, Expect, Op, Outcome, StoreError};
+pub(crate) use disk::{make_private_directory, sync_directory};
 pub use error::OpenError;
 pub use examine::{Compacted, Examination, Salvage, TableFound, compact};
 pub use head::{Head, Identity, StoreKeys, Total, Totals};
-pub use open::Options;
+pub use options::{Options, Switches};
 pub use place::DirectoryLock;
-pub(crate) use place::{make_private_directory, sync_directory};
 pub use range::{Direction, Range};
-pub use record::Record;
+pub use record::{Key, Record};
 pub use restore::{RestoreError, Restored, restore};
 pub use walk::{Dump, Piece};
-pub use writer::Switches;
 
 use crate::tally::Distribution;
 use shared::Shared;
@@ -51,9 +54,6 @@ const GROUP_SIZES: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 const SYNC_US: [u64; 14] = [
     250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 125_000, 250_000, 500_000, 1_000_000, 5_000_000,
 ];
-
-/// A key: its first byte is the table.
-pub type Key = Vec<u8>;
 
 /// How many operations a batch may have: a larger one would hold all readers up.
 pub const BATCH_OPERATIONS_MAX: usize = 500;

@@ -1,10 +1,11 @@
 //! The files of one data directory, and the lock that keeps others out while they are open.
 
+use super::disk::make_private_directory;
 use super::error::OpenError;
 use super::sidecar::{Sidecar, Witness};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 pub(super) struct Place {
@@ -65,30 +66,4 @@ impl DirectoryLock {
             Err(e) => Err(io(e.into())),
         }
     }
-}
-
-/// Directories keep names apart from what they name: a new name is there after a cut only once they are synced.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).recursive(true).create(path)
-}
-
-/// Free bytes of the disk that `path` lies on; `None` where the file system does not say.
-pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(path).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-/// What all files below a directory take.
-pub(crate) fn disk_bytes(directory: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        bytes += if metadata.is_dir() { disk_bytes(&entry.path())? } else { metadata.len() };
-    }
-    Ok(bytes)
 }

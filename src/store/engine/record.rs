@@ -2,6 +2,9 @@
 
 use super::StoreError;
 
+/// A key: its first byte is the table.
+pub type Key = Vec<u8>;
+
 /// The only format of records so far.
 const FORMAT: u8 = 1;
 

@@ -1,8 +1,10 @@
 //! A store from the pieces of a dump: exactly the one that was dumped, under the present master key.
 
+use super::database::{make_durable, open_db, sum};
 use super::error::OpenError;
 use super::head::{HEAD_KEY, Head, StoreKeys, Totals};
-use super::open::{Options, identity, make_durable, open_db, sum};
+use super::meta::identity;
+use super::options::Options;
 use super::place::Place;
 use super::quiet::quietly;
 use super::sidecar::{Sidecar, Witness};

@@ -1,7 +1,7 @@
 //! The witness beside the store: how far it had come when it was last synced. Never ahead of the data.
 
+use super::disk::sync_directory;
 use super::head::Identity;
-use super::place::sync_directory;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

@@ -1,7 +1,9 @@
 //! The one thread that writes.
 
+use super::disk::free_bytes;
 use super::head::{HEAD_KEY, Head, Identity, Touched};
-use super::place::free_bytes;
+use super::meta::GENERATION_KEY;
+use super::options::Switches;
 use super::quiet::{is_broken, quietly};
 use super::record::version_of;
 use super::shared::{Shared, unreadable};
@@ -59,21 +61,6 @@ pub(super) struct Writer {
     pub switches: Switches,
     /// Below so many bytes of free space nothing is written.
     pub free_floor_bytes: u64,
-}
-
-/// What tests and benchmarks switch off, to show what it is good for and what it costs. Then nothing is promised.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Switches {
-    pub sync: bool,
-    pub sidecar: bool,
-    pub digests: bool,
-}
-
-impl Default for Switches {
-    fn default() -> Self {
-        Self { sync: true, sidecar: true, digests: true }
-    }
 }
 
 /// What the batches of a group come to.
@@ -352,9 +339,6 @@ impl Writer {
         }
     }
 }
-
-/// `meta/generation`.
-pub(super) const GENERATION_KEY: &[u8] = b"\x01generation";
 
 fn failed(error: std::io::Error) -> StoreError {
     StoreError::Failed(error.to_string())
