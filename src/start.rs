@@ -22,7 +22,7 @@ use crate::model::password::Password;
 use crate::model::throttle::Limit;
 use crate::model::time::{MINUTE_MS, SECOND_MS};
 use crate::store::engine::{self, OpenError, Options};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, swap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -213,7 +213,8 @@ async fn set_up_unattended(config: &Config, auth: &Auth) -> Result<(), StartErro
 /// Whether there is something to open. What begins nothing asks first: a directory that was named wrongly must not look
 /// like an appliance without users, and must not become one.
 pub fn is_begun(config: &Config) -> bool {
-    config.data_dir.join("store").exists()
+    // Between the two renames of a swap there is none in its place.
+    config.data_dir.join("store").exists() || swap::is_ready(&config.data_dir)
 }
 
 /// A refusal at the start, in words for the operator.

@@ -155,6 +155,19 @@ fn what_waits_to_take_a_stores_place_does_so_before_the_store_is_looked_at() {
 }
 
 #[test]
+fn a_swap_that_broke_off_between_its_renames_is_no_missing_store() {
+    let used = Used::new();
+    let (next, aside) = (used.data().join("next"), used.data().join("aside/before-restore-1"));
+    copy(&used.data().join("store"), &next.join("store"));
+    std::fs::copy(used.data().join("sidecar"), next.join("sidecar")).unwrap();
+    std::fs::write(next.join("ready"), "before-restore-1").unwrap();
+    std::fs::create_dir_all(&aside).unwrap();
+    std::fs::rename(used.data().join("store"), aside.join("store")).unwrap();
+    assert_eq!(used.hallpass(&["user", "list"], 0).0.lines().count(), 4);
+    assert!(!next.exists() && aside.join("sidecar").exists());
+}
+
+#[test]
 fn compaction_keeps_everything_and_refuses_a_store_that_is_not_whole() {
     let used = Used::new();
     let (before, _) = used.hallpass(&["verify"], 0);

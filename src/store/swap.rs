@@ -55,6 +55,11 @@ pub fn ready(directory: &Path, old: Old<'_>) -> io::Result<()> {
     sync_directory(&next)
 }
 
+/// Whether a new store waits to be moved in.
+pub fn is_ready(directory: &Path) -> bool {
+    next(directory).join(MARK).exists()
+}
+
 fn free_name(directory: &Path) -> String {
     let mut names = (0u32..).map(|n| format!("{DISCARDED}{n}"));
     names.find(|name| !aside(directory).join(name).exists()).unwrap_or_default()
@@ -67,7 +72,7 @@ fn free_name(directory: &Path) -> String {
 /// When a file cannot be moved; called again it goes on.
 pub fn finish(directory: &Path) -> io::Result<()> {
     let (next, aside) = (next(directory), aside(directory));
-    if next.join(MARK).exists() {
+    if is_ready(directory) {
         let name = std::fs::read_to_string(next.join(MARK))?;
         let kept = aside.join(name);
         make_private_directory(&kept)?;
