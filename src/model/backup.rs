@@ -4,6 +4,7 @@ use crate::model::Time;
 use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
 
@@ -99,14 +100,15 @@ pub fn is_due(at: TimeOfDay, last: Time, now: Time) -> bool {
 pub const RETRY_AFTER_MS: i64 = HOUR_MS;
 
 /// Which nightly backups have had their time: all but the newest `keep`, and never the newest that was found good.
-/// `found_good` says that of a name.
+/// `found_good` says that of a name. What was made when the clock was ahead is older than it says.
 pub fn beyond_keeping(
     names: &[BackupName],
     keep: usize,
+    now: Time,
     found_good: impl Fn(&BackupName) -> bool,
 ) -> Vec<BackupName> {
     let mut nightly: Vec<_> = names.iter().copied().filter(|name| name.kind == BackupKind::Nightly).collect();
-    nightly.sort_unstable_by(|a, b| b.cmp(a));
+    nightly.sort_unstable_by_key(|name| Reverse((name.made_at <= now, *name)));
     let good = nightly.iter().find(|name| found_good(name)).copied();
     nightly.into_iter().skip(keep).filter(|name| Some(*name) != good).collect()
 }
@@ -183,9 +185,12 @@ mod tests {
     fn the_newest_are_kept_and_the_newest_good_one_in_any_case() {
         let manual = BackupName { made_at: MIDNIGHT.plus_ms(-DAY_MS), kind: BackupKind::Manual };
         let names = [nightly(2), manual, nightly(0), nightly(3), nightly(1)];
-        assert_eq!(beyond_keeping(&names, 4, |_| true), []);
-        assert_eq!(beyond_keeping(&names, 2, |_| true), [nightly(1), nightly(0)]);
-        assert_eq!(beyond_keeping(&names, 2, |name| *name <= nightly(1)), [nightly(0)]);
-        assert_eq!(beyond_keeping(&names, 2, |_| false), [nightly(1), nightly(0)]);
+        let now = at(5 * 1440);
+        assert_eq!(beyond_keeping(&names, 4, now, |_| true), []);
+        assert_eq!(beyond_keeping(&names, 2, now, |_| true), [nightly(1), nightly(0)]);
+        assert_eq!(beyond_keeping(&names, 2, now, |name| *name <= nightly(1)), [nightly(0)]);
+        assert_eq!(beyond_keeping(&names, 2, now, |_| false), [nightly(1), nightly(0)]);
+        // The clock was ahead, and is right again.
+        assert_eq!(beyond_keeping(&names, 2, at(1440), |_| false), [nightly(3), nightly(2)]);
     }
 }

@@ -3,8 +3,10 @@
 use crate::house::{Boss, House, text};
 use hallpass::auth::backup::secret::BackupSecret;
 use hallpass::auth::backup::{Exact, Task, Workshop};
+use hallpass::auth::check::Admin;
 use hallpass::auth::restore::Report;
 use hallpass::config::Config;
+use hallpass::model::backup::BackupKind;
 use hallpass::start::{Sources, prepare_restore, verify_backup};
 use rocket::futures::future::join_all;
 use rocket::http::Method;
@@ -261,6 +263,25 @@ async fn a_night_that_fails_is_said_and_tried_again_after_an_hour() {
     std::fs::set_permissions(&directory, open).unwrap();
     auth.keep_backups().await.unwrap();
     assert!(auth.backup_state().last_made_at.is_some());
+}
+
+#[rocket::async_test]
+async fn a_night_when_the_clock_was_ahead_does_not_end_the_nightly_backups() {
+    let (house, _) = furnished().await;
+    let nightly = async || {
+        house.auth().keep_backups().await.unwrap();
+        let all = house.auth().list_backups(&Admin::console()).await.unwrap();
+        all.iter().filter(|backup| backup.name.kind == BackupKind::Nightly).count()
+    };
+    house.set_clock_by(400 * DAY);
+    assert_eq!(nightly().await, 1);
+    house.set_clock_by(-400 * DAY);
+    house.auth().invalidate_all(&Admin::console()).await.unwrap();
+    for nights in 2..4 {
+        house.advance(DAY);
+        assert_eq!(nightly().await, nights);
+        assert_eq!(nightly().await, nights);
+    }
 }
 
 #[rocket::async_test(flavor = "multi_thread")]

@@ -304,7 +304,9 @@ impl Auth {
         }
         let now = self.clock.now();
         let names: Vec<_> = self.backup_infos().await?.into_iter().map(|info| info.name).collect();
-        let newest = names.iter().find(|name| name.kind == BackupKind::Nightly);
+        // One of a time when the clock was ahead keeps none waiting.
+        let is_past = |name: &&BackupName| name.kind == BackupKind::Nightly && name.made_at <= now;
+        let newest = names.iter().find(is_past);
         let last = newest.map_or(self.backups.began_at, |name| name.made_at);
         let failed = self.backups.state.lock().failed_at;
         let waits = failed.is_some_and(|failed| now.since_ms(failed) < backup::RETRY_AFTER_MS);
@@ -324,7 +326,7 @@ impl Auth {
                 info.name == *name && info.verdict.as_ref().is_some_and(|verdict| verdict.fault.is_none())
             })
         };
-        for name in backup::beyond_keeping(&names, self.settings.backup.keep, good) {
+        for name in backup::beyond_keeping(&names, self.settings.backup.keep, self.clock.now(), good) {
             self.with_files(move |files| files.remove(&name)).await?;
             tracing::info!(event = "backup_let_go", %name);
         }
