@@ -71,10 +71,11 @@ pub fn compact(config: &Config) -> Result<(), String> {
     let (options, _) = offline(config).map_err(|e: StartError| e.to_string())?;
     let done = engine::compact(&options).map_err(|e| e.to_string())?;
     let mb = |bytes: u64| bytes.div_ceil(1 << 20);
-    println!(
-        "{} MB before, {} MB now; nothing else has changed.",
-        mb(done.before_bytes),
-        mb(done.after_bytes)
-    );
+    let (before, after) = (mb(done.before_bytes), mb(done.after_bytes));
+    if done.after_bytes < done.before_bytes {
+        println!("{before} MB before, {after} MB now; nothing else has changed.");
+    } else {
+        println!("It takes {before} MB, and would take no less: there was nothing to gain.");
+    }
     Ok(())
 }

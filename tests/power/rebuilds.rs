@@ -6,7 +6,7 @@ use crate::recording::{Load, Recording, started};
 use crate::server::{Api, House, copy};
 use crate::shim::{Shim, library};
 use crate::{dice, images_of_an_occasion};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,9 +17,12 @@ fn a_power_cut_during_compaction_loses_nothing() {
     let Some(library) = library() else { return };
     let (mut dice, mut house) = (dice(), House::new());
     let promises = Recording::of(&mut house, library, LOAD, &mut dice).promises;
+    let file = |house: &House| std::fs::metadata(house.data().join("store/db")).unwrap().ino();
+    let before = file(&house);
     let past = past_of(&mut house, library, |house| {
         house.command(&["compact"]).expect("it is compacted");
     });
+    assert_ne!(file(&house), before, "the store was not written anew: there was nothing to gain");
     let moments = past.moments(images_of_an_occasion(), past.all(), &mut dice);
     assert_none(past.cut(&moments, &mut dice, |house, _| promises.hold(house, u64::MAX)));
 }

@@ -39,7 +39,7 @@ pub(super) fn read_meta(db: &sled::Db, place: &Place, key: &[u8]) -> Result<Opti
 /// Before anything that the key vouches for: a wrong key file must not look like damage.
 pub(super) fn check_key(db: &sled::Db, place: &Place, keys: &StoreKeys) -> Result<(), OpenError> {
     let payload = read_meta(db, place, &KeyCheck::key(&()))?;
-    let payload = payload.ok_or_else(|| place.lost("meta/key-check is missing"))?;
+    let payload = payload.ok_or_else(|| place.damaged("meta/key-check is missing"))?;
     match codec::decode::<KeyCheck>(&payload) {
         Ok(check) if check.value == keys.check => Ok(()),
         Ok(_) => Err(OpenError::WrongKey(place.store.clone())),

@@ -9,7 +9,7 @@ use super::place::Place;
 use super::quiet::quietly;
 use super::sidecar::{Sidecar, Witness};
 use super::walk::{Piece, difference};
-use super::{Key, Record};
+use super::{Key, Record, VALUE_BYTES_MAX};
 use crate::store::codec;
 use crate::store::tables::{KeyCheck, Stored};
 use std::fs::File;
@@ -29,6 +29,9 @@ pub enum RestoreError<E> {
     #[error(transparent)]
     Store(#[from] OpenError),
 }
+
+/// What the writer takes, with what stands before a payload.
+const RECORD_BYTES_MAX: usize = VALUE_BYTES_MAX + 9;
 
 /// What was restored.
 pub struct Restored {
@@ -93,6 +96,9 @@ impl Copy<'_> {
             // A dump comes from outside: no key is too odd, but the head is made, not taken.
             if key.is_empty() || key == HEAD_KEY {
                 return Err(self.place.damaged("a dump with a key that no record has"));
+            }
+            if value.as_ref().is_some_and(|value| value.len() > RECORD_BYTES_MAX) {
+                return Err(self.place.damaged("a dump with a record that is too long"));
             }
             let old = match seen.get(&key) {
                 Some(value) => Option::<Vec<u8>>::clone(value),

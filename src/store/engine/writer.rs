@@ -112,7 +112,7 @@ impl Writer {
                 }
             }
             Request::BeginGeneration { at_least, answer } => {
-                let generation = at_least.max(self.identity.generation + 1);
+                let generation = at_least.max(self.identity.generation.saturating_add(1));
                 let payload = generation.to_be_bytes().to_vec();
                 let batch = Batch { expects: vec![], ops: vec![Op::Put(GENERATION_KEY.into(), payload)] };
                 let identity = Identity { generation, ..self.identity };

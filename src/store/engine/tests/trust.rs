@@ -229,6 +229,18 @@ fn a_dump_with_a_record_missing_is_no_store() {
 }
 
 #[test]
+fn a_dump_with_a_record_that_the_writer_would_not_take_is_no_store() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    furnish(dir.path());
+    let long = Piece::Changes(vec![(vec![USERS, 2], Some(Record::encode(1, &[0; VALUE_BYTES_MAX + 1])))]);
+    let dump = open(dir.path()).dump().unwrap();
+    let restored = restore(&options(copy.path()), std::iter::once(Ok(long)).chain(dump));
+    assert!(
+        matches!(restored, Err(RestoreError::Store(OpenError::Damaged(what))) if what.contains("too long"))
+    );
+}
+
+#[test]
 fn a_new_generation_outlives_the_old_witness() {
     let dir = tempfile::tempdir().unwrap();
     furnish(dir.path());
