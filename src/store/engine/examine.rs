@@ -236,7 +236,7 @@ pub fn compact(options: &Options) -> Result<Compacted, RestoreError<StoreError>>
     });
     let next = Options { directory: swap::next(&options.directory), initialise: None, ..options.clone() };
     let restored = restore(&next, pieces);
-    let after_bytes = disk_bytes(&next.directory.join("store")).map_err(io)?;
+    let after_bytes = disk_bytes(&Place::new(&next.directory).store).unwrap_or_default();
     if restored.is_err() || after_bytes > before_bytes {
         // sled takes about twice what it is given: a store that takes less is not worth it.
         std::fs::remove_dir_all(&next.directory).map_err(io)?;
