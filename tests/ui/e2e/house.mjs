@@ -187,9 +187,10 @@ export async function accessible(page, where) {
   // Evaluated, not added as a script: the page's policy would rightly block that.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(`${AXE}; undefined`);
   const found = await page.evaluate(async rules => {
-    // Colours are judged at rest.
+    // Colours are judged at rest. What lies folded away does not move on, and is never finished.
     const moving = document.getAnimations().filter(move => move.effect?.getComputedTiming().iterations !== Infinity);
-    await Promise.all(moving.map(move => move.finished.catch(() => {})));
+    const atRest = Promise.all(moving.map(move => move.finished.catch(() => {})));
+    await Promise.race([atRest, new Promise(resolve => setTimeout(resolve, 1000))]);
     const { violations } = await /** @type {any} */ (window).axe.run({ runOnly: rules });
     return violations.map((/** @type {any} */ v) => `${v.id}: ${v.help} (${v.nodes.map((/** @type {any} */ n) => n.html).join(' | ')})`);
   }, RULES);

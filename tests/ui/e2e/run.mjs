@@ -18,7 +18,7 @@ test.after(async () => {
 });
 const suites = [stepUp, frame, sessions, users, blacklist, apps, hosted, examples];
 const chosen = suites.filter(suite => !wanted.length || wanted.includes(suite.name));
-// Two at a time: one of them mostly waits for a minute to pass.
-test('the pages', { concurrency: 2 }, async t => {
+// Two at a time: one of them mostly waits for a minute to pass. Whatever hangs fails, and says where.
+test('the pages', { concurrency: 2, timeout: 600_000 }, async t => {
   await Promise.all(chosen.map(suite => t.test(suite.name, t => suite(t, browser))));
 });
