@@ -44,7 +44,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<ExitCode, St
 fn report_lines(report: &Report) -> Vec<String> {
     let made = report.made_at.to_words();
     let mut lines = vec![
-        format!("Restored: {} records and {} users as of {made}.", report.records, report.users),
+        format!("Restored: {} records as of {made}; users: {}.", report.records, report.users),
         "Everything of everybody is ended: sessions, tokens, one-time codes. All signing keys are new."
             .into(),
     ];

@@ -74,9 +74,7 @@ fn copy(
     let (header, reader) = open_with(opened, secret).map_err(|e| e.to_string())?;
     // What a small file holds may be large, and others write to the same disk.
     let disk = options.directory.parent().unwrap_or(&options.directory).to_owned();
-    let full = || {
-        rustix::fs::statvfs(&disk).is_ok_and(|free| free.f_bavail * free.f_frsize < options.free_floor_bytes)
-    };
+    let full = || engine::free_bytes(&disk).is_some_and(|free| free < options.free_floor_bytes);
     let pieces = reader.enumerate().map(|(number, piece)| match number % PIECES_UNTIL_A_LOOK {
         0 if full() => Err(BackupError::NoRoom),
         _ => piece,

@@ -28,7 +28,7 @@ mod writer;
 mod tests;
 
 pub use batch::{Batch, Change, Expect, Op, Outcome, StoreError};
-pub(crate) use disk::{make_private_directory, sync_directory};
+pub(crate) use disk::{free_bytes, make_private_directory, sync_directory};
 pub use error::OpenError;
 pub use examine::{Compacted, Examination, Salvage, TableFound, compact};
 pub use head::{Head, Identity, StoreKeys, Total, Totals};
